@@ -1,0 +1,7 @@
+//! Tests of decisions, played on a board as a driver plays them.
+
+mod cancelling;
+mod ending;
+mod growing;
+mod retrying;
+mod scale;

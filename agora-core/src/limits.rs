@@ -1,0 +1,87 @@
+//! Every bound of plans and of the engine: unit in the name, reason beside it.
+//!
+//! Bounds that belong to one format or one seam stand in the module that enforces them. Hitting a bound is always a
+//! typed error that names it; tests try each at its boundary and one beyond.
+
+// Plans: what one document may hold.
+
+/// Bytes of a plan as it is handed in: ten times what 10,000 ordinary items need, and read in one piece of memory.
+pub const PLAN_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a normalised plan: defaults filled in (under 400 bytes an item) and numbers written out (under four times).
+pub const PLAN_STORED_BYTES_MAX: usize = 84 << 20;
+/// Depth of objects and arrays in a plan, the plan itself being 1: `workerInput` is any JSON, but nobody nests by hand
+/// beyond this, and every reader after us may recurse.
+pub const PLAN_DEPTH_MAX: usize = 64;
+/// Items of a run: twice the longest chain that is promised to work (20,000), with room for growth.
+pub const RUN_ITEMS_MAX: usize = 50_000;
+/// Dependencies in a run, all items together: ten a piece, and a few megabytes of index.
+pub const RUN_EDGES_MAX: usize = 500_000;
+/// Bytes of one string in `workerInput`, as large as a prompt may be.
+pub const STRING_BYTES_MAX: usize = 256 << 10;
+/// Bytes of one item's `workerInput`: a template renders it into a message, and a message has the size of a prompt.
+pub const WORKER_INPUT_BYTES_MAX: usize = 512 << 10;
+/// Products that one item takes from others: each becomes a file of its attempt.
+pub const ITEM_NEEDS_MAX: usize = 1_024;
+/// Pinned inputs of one item: each becomes a file of its attempt.
+pub const ITEM_INPUT_REFS_MAX: usize = 1_024;
+/// Locks of one item: taken all or none, in one commit.
+pub const ITEM_LOCKS_MAX: usize = 256;
+/// Bytes of one lock key, as `plan.md` says: a path fits.
+pub const LOCK_BYTES_MAX: usize = 256;
+/// Env bundles of one item, the subagent's own included; what a subagent itself may hold.
+pub const ITEM_ENVS_MAX: usize = 16;
+/// Capabilities of one item, the subagent's own included; what a subagent itself may hold.
+pub const ITEM_CAPABILITIES_MAX: usize = 32;
+/// Bytes of `subagentShape`: a label, shown and compared.
+pub const SHAPE_BYTES_MAX: usize = 128;
+/// Bytes of `model`: a level, or a provider's own id.
+pub const MODEL_BYTES_MAX: usize = 128;
+/// Bytes of a `workspace.rev`, longer than any name git itself can store.
+pub const REV_BYTES_MAX: usize = 255;
+/// Labels of a run: shown in lists, so few.
+pub const LABELS_MAX: usize = 32;
+/// Bytes of a label's key.
+pub const LABEL_KEY_BYTES_MAX: usize = 64;
+/// Bytes of a label's value.
+pub const LABEL_VALUE_BYTES_MAX: usize = 256;
+/// Seconds of one attempt that a plan may ask for: a week. Longer work is several items.
+pub const TIMEOUT_SECONDS_MAX: u64 = 7 * 24 * 3_600;
+/// Attempts at one item: what fails ten times in a row fails for a reason.
+pub const ATTEMPTS_MAX: u64 = 10;
+/// Attempts at one item unless the plan says otherwise (`engine.md` §3).
+pub const ATTEMPTS_DEFAULT: u64 = 2;
+/// Seconds before the second attempt that a plan may ask for: a day.
+pub const BACKOFF_SECONDS_MAX: u64 = 24 * 3_600;
+/// Seconds before the second attempt unless the plan says otherwise; each further one waits twice as long.
+pub const BACKOFF_SECONDS_DEFAULT: u64 = 2;
+/// The highest priority; 0 is the lowest and the default.
+pub const PRIORITY_MAX: u8 = 9;
+/// Seconds of a whole run that a budget may name: thirty days.
+pub const RUN_WALL_SECONDS_MAX: u64 = 30 * 24 * 3_600;
+/// Problems reported for one plan: enough to mend it, and an answer stays readable. The last one counts the rest.
+pub const PLAN_PROBLEMS_MAX: usize = 1_000;
+/// Cycles named for one plan, each at its shortest.
+pub const PLAN_CYCLES_MAX: usize = 10;
+/// Items of one cycle named in its message; a longer cycle shows its first and last ones and how many lie between.
+pub const CYCLE_ITEMS_SHOWN_MAX: usize = 100;
+
+// Records: what one entry may hold (`docs/audit.md` §1).
+
+/// Bytes of an entry of a run's journal.
+pub const ENTRY_BYTES_MAX: usize = 2_097_152;
+/// Bytes of an entry of the log of runs.
+pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
+/// Bytes of one item, as counted by [`crate::plan::Item::record_bytes_max`]: a record that names the item with all it
+/// depends on must fit into one entry beside the members that every entry has and the rest of that record's body.
+pub const ITEM_RECORD_BYTES_MAX: usize = ENTRY_BYTES_MAX - (64 << 10);
+
+// The engine: what runs and how long it may take.
+
+/// Seconds of one attempt where neither target, subagent nor plan says (`engine.md` §4).
+pub const WALL_SECONDS_DEFAULT: u64 = 7_200;
+/// Milliseconds that a doubled back-off is cut to: an hour, unless the plan's own first wait is longer.
+pub const BACKOFF_MS_MAX: u64 = 3_600_000;
+/// Bytes of an answer to a question: a page of text, stored as a blob.
+pub const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a `request_id`: room for a UUID and a prefix, small enough to be a key.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;

@@ -1,0 +1,168 @@
+//! One item and its own keys. What cannot be read is noted, and the rest is read on.
+
+use serde_json::{Map, Value};
+
+use super::code::Code;
+use super::cursor::{Place, Report};
+use super::model::{Item, Retry};
+use super::suggest::shown;
+use super::{inputs, keys, needs};
+use crate::id::{ItemId, Name};
+use crate::limits::{
+    ATTEMPTS_MAX, BACKOFF_SECONDS_MAX, ITEM_LOCKS_MAX, LOCK_BYTES_MAX, PRIORITY_MAX, RUN_ITEMS_MAX, SHAPE_BYTES_MAX,
+    TIMEOUT_SECONDS_MAX,
+};
+
+/// An item as far as it could be read; what it waits for is still text.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    /// Its id, if that could be read.
+    pub(super) id: Option<ItemId>,
+    /// The elements of `depends_on` that are text, with their positions.
+    pub(super) depends_on: Vec<(usize, &'a str)>,
+    /// The producers that `needs` names, by key.
+    pub(super) producers: needs::Producers<'a>,
+    /// The item without its dependencies; absent when its id, executor or subagent could not be read.
+    pub(super) item: Option<Item>,
+}
+
+/// Reads the element of `items` at `place`.
+pub(super) fn read<'a>(value: &'a Value, place: &Place<'_>, report: &mut Report) -> Draft<'a> {
+    let mut draft = Draft { id: None, depends_on: Vec::new(), producers: Vec::new(), item: None };
+    let Some(map) = report.object(place, value) else { return draft };
+    draft.id = read_id(map, place, report);
+    report.about(draft.id.as_ref());
+    keys::refuse_others(map, place, keys::ITEM, "an item", report);
+    let executor = read_executor(map, place, report);
+    draft.depends_on = read_depends_on(map, place, report);
+    let (producers, needs) = needs::read(map, place, report);
+    draft.producers = producers;
+    let locks = read_locks(map, place, report);
+    let shape = map.get("subagentShape");
+    let subagent_shape =
+        shape.and_then(|v| report.line(&place.key("subagentShape"), v, SHAPE_BYTES_MAX, "subagentShape"));
+    let timeout = map.get("timeoutSeconds");
+    let timeout_seconds = timeout.and_then(|v| report.whole(&place.key("timeoutSeconds"), v, 1..=TIMEOUT_SECONDS_MAX));
+    let retry = read_retry(map, place, report);
+    let priority =
+        map.get("priority").and_then(|v| report.whole(&place.key("priority"), v, 0..=u64::from(PRIORITY_MAX)));
+    let inputs = match &executor {
+        Executor::Dispatch(_) | Executor::Unreadable => inputs::read(map, place, &needs, report),
+        Executor::NotAvailable => None,
+    };
+    if let (Some(id), Executor::Dispatch(executor), Some(inputs)) = (&draft.id, executor, inputs) {
+        draft.item = Some(Item {
+            id: id.clone(),
+            executor,
+            inputs,
+            depends_on: Vec::new(),
+            locks,
+            needs,
+            subagent_shape: subagent_shape.map(str::to_owned),
+            timeout_seconds,
+            retry,
+            priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or(0),
+        });
+    }
+    report.about(None);
+    draft
+}
+
+/// Who runs an item, as far as the plan alone says.
+enum Executor {
+    /// A name that may be configured.
+    Dispatch(Name),
+    /// A part of the format that this version does not run; its `inputs` are of another shape.
+    NotAvailable,
+    /// Noted already.
+    Unreadable,
+}
+
+fn read_id(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Option<ItemId> {
+    let Some(value) = map.get("id") else {
+        report.shape(place, "an item lacks `id`", "give each item an `id`, unique in the plan");
+        return None;
+    };
+    id(value, &place.key("id"), report, ItemId::new)
+}
+
+/// Reads an id of a run or item.
+pub(super) fn id<T>(
+    value: &Value,
+    place: &Place<'_>,
+    report: &mut Report,
+    new: impl Fn(String) -> Result<T, crate::id::IdError>,
+) -> Option<T> {
+    let text = report.text(place, value)?;
+    match new(text.to_owned()) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            let problem = Code::IdSyntax.problem(place.to_string(), format!("{} cannot be an id", shown(text)));
+            report.refuse(problem.hint(format!("an id is {}", error.syntax)));
+            None
+        }
+    }
+}
+
+fn read_executor(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Executor {
+    let Some(value) = map.get("executor") else {
+        return Name::new("dispatch").map_or(Executor::Unreadable, Executor::Dispatch);
+    };
+    let place = place.key("executor");
+    match report.name(&place, value, Code::ExecutorUnknown, "executor") {
+        Some(name) if name.as_str() == "approval" => {
+            let problem =
+                Code::NotAvailable.problem(place.to_string(), "the executor `approval` is not in this version");
+            report.refuse(
+                problem.hint("take the item out and submit what follows it as a plan of its own, once approved"),
+            );
+            Executor::NotAvailable
+        }
+        Some(name) => Executor::Dispatch(name),
+        None => Executor::Unreadable,
+    }
+}
+
+fn read_depends_on<'a>(map: &'a Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Vec<(usize, &'a str)> {
+    let Some(value) = map.get("depends_on") else { return Vec::new() };
+    let place = place.key("depends_on");
+    let list = report.array(&place, value, RUN_ITEMS_MAX, "depends_on").unwrap_or_default();
+    list.iter().enumerate().filter_map(|(i, value)| Some((i, report.text(&place.index(i), value)?))).collect()
+}
+
+fn read_locks(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Vec<String> {
+    let Some(value) = map.get("resourceLocks") else { return Vec::new() };
+    let place = place.key("resourceLocks");
+    let mut locks: Vec<String> = Vec::new();
+    for (i, value) in
+        report.array(&place, value, ITEM_LOCKS_MAX, "resourceLocks").unwrap_or_default().iter().enumerate()
+    {
+        let place = place.index(i);
+        let Some(text) = report.text(&place, value) else { continue };
+        if text.is_empty() || text.len() > LOCK_BYTES_MAX || text.chars().any(char::is_control) {
+            let problem = Code::LockSyntax.problem(place.to_string(), format!("{} cannot be a lock key", shown(text)));
+            report
+                .refuse(problem.hint(format!("a lock key is 1 to {LOCK_BYTES_MAX} bytes without control characters")));
+        } else if !locks.iter().any(|lock| lock == text) {
+            locks.push(text.to_owned());
+        }
+    }
+    locks
+}
+
+fn read_retry(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Retry {
+    let mut retry = Retry::default();
+    let Some(value) = map.get("retry") else { return retry };
+    let place = place.key("retry");
+    let Some(map) = report.object(&place, value) else { return retry };
+    keys::refuse_others(map, &place, keys::RETRY, "`retry`", report);
+    if let Some(value) = map.get("max_attempts") {
+        let attempts = report.whole(&place.key("max_attempts"), value, 1..=ATTEMPTS_MAX);
+        retry.max_attempts = attempts.unwrap_or(retry.max_attempts);
+    }
+    if let Some(value) = map.get("backoff_seconds") {
+        let seconds = report.whole(&place.key("backoff_seconds"), value, 0..=BACKOFF_SECONDS_MAX);
+        retry.backoff_seconds = seconds.unwrap_or(retry.backoff_seconds);
+    }
+    retry
+}

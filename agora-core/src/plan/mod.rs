@@ -1,0 +1,34 @@
+//! Plans: what is asked. Bytes become a normalised [`Plan`], or every problem at once; a plan is checked against the
+//! registry snapshot and configuration it would be bound to.
+//!
+//! Left to the engine, which has the store, the repository and the policy: `run-conflict`, `quota-exceeded`,
+//! `budget-exceeds-policy`, `rev-unknown`, `workspace-path`.
+
+mod allow;
+mod budget;
+mod check;
+mod code;
+mod cursor;
+mod encode;
+mod inputs;
+mod item;
+mod keys;
+mod model;
+mod needs;
+mod overview;
+mod parse;
+mod suggest;
+mod surroundings;
+mod wiring;
+mod worker_input;
+
+pub use check::{Resolved, check};
+pub use code::Code;
+pub use encode::StoredPlanError;
+pub use model::{Budget, Inputs, Item, Need, Plan, Retry, Select, WorkspaceRef};
+pub use overview::{Overview, overview};
+pub use parse::{Parsed, parse};
+pub use surroundings::{Known, Surroundings, Wanted, names};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! What a plan is checked against: one registry snapshot and one configuration, as far as the plan names them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::model::Plan;
+use crate::id::{Digest, Name};
+use crate::registry::{EnvBundle, Pipeline, Subagent};
+use crate::target::Target;
+
+/// Configuration and registry as far as a plan needs them. What is not loaded does not exist for the check.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Executor to target; `dispatch` is among them.
+    pub executors: BTreeMap<Name, Name>,
+    /// The queues; `default` is among them.
+    pub queues: BTreeSet<Name>,
+    /// The targets.
+    pub targets: BTreeMap<Name, Target>,
+    /// The workspaces; `cwd` is among them where it is on.
+    pub workspaces: BTreeSet<Name>,
+    /// The subagents that [`names`] asks for.
+    pub subagents: BTreeMap<Name, (Digest, Subagent)>,
+    /// The texts of their templates.
+    pub templates: BTreeMap<Digest, String>,
+    /// The capabilities that [`names`] asks for: the current digest of each.
+    pub capabilities: BTreeMap<Name, Digest>,
+    /// The env bundles that [`names`] asks for, and the subagents' own.
+    pub envs: BTreeMap<Name, (Digest, EnvBundle)>,
+    /// The pipelines that [`names`] asks for, and the subagents' own.
+    pub pipelines: BTreeMap<Name, (Digest, Pipeline)>,
+    /// Every name there is, for "did you mean".
+    pub known: Known,
+}
+
+/// Every name of the registry, by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// Subagents.
+    pub subagents: BTreeSet<Name>,
+    /// Capabilities.
+    pub capabilities: BTreeSet<Name>,
+    /// Env bundles.
+    pub envs: BTreeSet<Name>,
+    /// Pipelines.
+    pub pipelines: BTreeSet<Name>,
+}
+
+/// What must be loaded from the registry before a plan can be checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Subagents.
+    pub subagents: BTreeSet<Name>,
+    /// Capabilities whose current digest is needed; those that a subagent froze are not among them.
+    pub capabilities: BTreeSet<Name>,
+    /// Env bundles.
+    pub envs: BTreeSet<Name>,
+    /// Pipelines.
+    pub pipelines: BTreeSet<Name>,
+    /// Blobs of templates.
+    pub templates: BTreeSet<Digest>,
+}
+
+/// Returns what a plan itself names. Its subagents name more: see [`Wanted::and_by`].
+#[must_use]
+pub fn names(plan: &Plan) -> Wanted {
+    let mut wanted = Wanted::default();
+    for inputs in plan.items.iter().map(|item| &item.inputs) {
+        wanted.subagents.insert(inputs.subagent.clone());
+        wanted.capabilities.extend(inputs.capabilities.iter().flatten().chain(&inputs.add_capabilities).cloned());
+        wanted.envs.extend(inputs.env.iter().cloned());
+        wanted.pipelines.extend(inputs.pipeline.clone());
+    }
+    wanted
+}
+
+impl Wanted {
+    /// Adds what these subagents name: their bundles, their pipeline, their template.
+    #[must_use]
+    pub fn and_by<'a>(mut self, subagents: impl IntoIterator<Item = &'a Subagent>) -> Self {
+        for subagent in subagents {
+            self.envs.extend(subagent.env.iter().cloned());
+            self.pipelines.extend(subagent.pipeline.clone());
+            self.templates.extend(subagent.template);
+        }
+        self
+    }
+}
