@@ -1,0 +1,5 @@
+//! Where bytes are kept.
+
+mod files;
+
+pub use files::FileBlobs;
