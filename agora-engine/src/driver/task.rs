@@ -1,0 +1,465 @@
+//! The loop around the turns: waits for inputs, commits and timers, takes a turn, performs what it led to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use agora_core::error::{Class, Coded as _};
+use agora_core::id::{Enc, RunId};
+use agora_core::seam::ComputeProvider;
+use agora_core::worker::AttemptId;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::turn::{self, Known, Turn};
+use super::{Input, lock};
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::journal::{Journal, StoreError};
+use crate::keys::Keys;
+use crate::perform::{Assignment, Control, RunContext, Wanted, World, life, log_note, log_place, seal};
+
+/// How many inputs one turn takes at most.
+const INPUTS_MAX: usize = 1024;
+/// How long starts wait for company before they are committed.
+const STARTED_PAUSE: Duration = Duration::from_millis(2);
+/// How long the loop waits before it tries a store again that is full or busy.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+/// How long it waits before it signs or seals again after that failed.
+const SIGN_PAUSE: Duration = Duration::from_secs(5);
+/// How often targets that are down are asked again while runs are open.
+const PROBE_PAUSE: Duration = Duration::from_secs(30);
+/// The longest sleep of a timer: a day.
+const SLEEP_MAX: Duration = Duration::from_secs(86_400);
+
+/// What the driver needs of the engine.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) journal: Journal,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) world: World,
+    pub(crate) wake: watch::Receiver<u64>,
+    pub(crate) hub: Arc<Hub>,
+}
+
+/// The background task that drives while this process holds the driver's lock.
+pub struct Driver {
+    stop: watch::Sender<bool>,
+    state: watch::Receiver<Phase>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Another process drives.
+    Waiting,
+    /// This one drives, and there is something to do.
+    Busy,
+    /// This one drives, and nothing is left to do.
+    Idle,
+}
+
+impl Driver {
+    /// Stops driving: what runs goes on without this process, and the next driver finds it.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        // The task ends by itself; if it panicked, it has ended too.
+        let _ = self.task.await;
+    }
+
+    /// Returns true when this process drives and nothing is left to do, false when it cannot drive any more.
+    pub async fn idle(&self) -> bool {
+        self.state.clone().wait_for(|phase| *phase == Phase::Idle).await.is_ok()
+    }
+
+    /// Returns when this process cannot drive any more: the lock or the store is not to be had. The log says why.
+    pub async fn ended(&self) {
+        let mut state = self.state.clone();
+        while state.changed().await.is_ok() {}
+    }
+
+    /// Whether this process holds the driver's lock.
+    #[must_use]
+    pub fn drives(&self) -> bool {
+        *self.state.borrow() != Phase::Waiting
+    }
+}
+
+/// Starts to drive as soon as nobody else does.
+pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Driver {
+    let (stop, stopped) = watch::channel(false);
+    let (phase, state) = watch::channel(Phase::Waiting);
+    let task = tokio::spawn(async move {
+        let mut stopped = stopped;
+        let lock = tokio::select! {
+            lock = lock::acquire(&parts.world.home) => lock,
+            _ = stopped.wait_for(|stop| *stop) => return,
+        };
+        let held = match lock {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::error!(%error, "driver.lock cannot be taken; nothing is driven from here");
+                return;
+            }
+        };
+        tracing::info!("driving");
+        let mut run = Loop::new(parts, inputs, phase);
+        tokio::select! {
+            () = run.run() => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+        run.end().await;
+        drop(held);
+    });
+    Driver { stop, state, task }
+}
+
+struct Loop {
+    parts: Parts,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    phase: watch::Sender<Phase>,
+    known: Arc<Mutex<Known>>,
+    live: BTreeMap<AttemptId, (Control, JoinHandle<()>)>,
+    reading: BTreeMap<RunId, Wanted>,
+    logging: BTreeSet<RunId>,
+    sealing: BTreeSet<RunId>,
+}
+
+impl Loop {
+    fn new(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>, phase: watch::Sender<Phase>) -> Self {
+        let known = Known { capacity: turn::capacity(&parts.config), ..Known::default() };
+        Self {
+            parts,
+            inputs,
+            phase,
+            known: Arc::new(Mutex::new(known)),
+            live: BTreeMap::new(),
+            reading: BTreeMap::new(),
+            logging: BTreeSet::new(),
+            sealing: BTreeSet::new(),
+        }
+    }
+
+    async fn run(&mut self) {
+        self.probe_targets().await;
+        if let Err(error) = self.parts.journal.call(|ledger| ledger.follow()).await {
+            tracing::error!(%error, code = error.code(), "the store cannot be driven");
+            return;
+        }
+        self.sweep().await;
+        let mut due: Option<Duration> = Some(Duration::ZERO);
+        let mut pending = Vec::new();
+        let mut probed = Instant::now();
+        loop {
+            self.wait(&mut pending, due).await;
+            if self.any_down() && probed.elapsed() >= PROBE_PAUSE {
+                self.probe_targets().await;
+                probed = Instant::now();
+            }
+            match self.turn(&mut pending).await {
+                Ok(turn) => {
+                    let open = turn.open;
+                    due = self.perform(turn);
+                    if open > 0 && self.any_down() {
+                        // A target that was down for a moment must not stay so for this driver's life.
+                        due = Some(due.unwrap_or(PROBE_PAUSE).min(PROBE_PAUSE));
+                    }
+                }
+                Err(error) if error.class() == Class::Later => {
+                    tracing::warn!(%error, code = error.code(), "the store is tried again");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                    due = Some(Duration::ZERO);
+                }
+                Err(error) => {
+                    tracing::error!(%error, code = error.code(), "the store cannot be driven any more");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for something to do, and takes all that is there.
+    async fn wait(&mut self, pending: &mut Vec<Input>, due: Option<Duration>) {
+        let timer = tokio::time::sleep(due.unwrap_or(SLEEP_MAX).min(SLEEP_MAX));
+        tokio::select! {
+            input = self.inputs.recv() => pending.extend(input),
+            // An error means that nobody tells of commits any more: then the timers are all there is.
+            Ok(()) = self.parts.wake.changed() => {}
+            () = timer => {}
+        }
+        self.drain(pending);
+        if !pending.is_empty() && pending.iter().all(|input| matches!(input, Input::Started(..))) {
+            // Nothing waits for a start to be recorded, and after a crash it is found again: a short attempt's end may
+            // come along and share its commit.
+            if let Ok(input) = tokio::time::timeout(STARTED_PAUSE, self.inputs.recv()).await {
+                pending.extend(input);
+            }
+            self.drain(pending);
+        }
+    }
+
+    fn drain(&mut self, pending: &mut Vec<Input>) {
+        while pending.len() < INPUTS_MAX {
+            let Ok(input) = self.inputs.try_recv() else { break };
+            pending.push(input);
+        }
+    }
+
+    async fn turn(&mut self, pending: &mut Vec<Input>) -> Result<Turn, StoreError> {
+        let inputs = Arc::new(std::mem::take(pending));
+        for input in inputs.iter() {
+            self.note(input);
+        }
+        let revoked = self.parts.hub.revoked().await;
+        let (known, config) = (Arc::clone(&self.known), Arc::clone(&self.parts.config));
+        let taken = Arc::clone(&inputs);
+        let result = self
+            .parts
+            .journal
+            .call(move |ledger| {
+                let mut known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                known.revoked = revoked;
+                turn::take(ledger, &config, &mut known, &taken)
+            })
+            .await;
+        if result.is_err() {
+            // Nothing of a failed turn is stored: its inputs come again.
+            pending.extend(Arc::try_unwrap(inputs).unwrap_or_default());
+        }
+        result
+    }
+
+    /// Takes note of what ended outside.
+    fn note(&mut self, input: &Input) {
+        match input {
+            Input::Finished(finish) => {
+                let id = AttemptId {
+                    run: finish.run.clone(),
+                    item: finish.finished.item.clone(),
+                    attempt: finish.finished.attempt,
+                    fence: finish.finished.fence,
+                };
+                self.live.remove(&id);
+            }
+            Input::Logged(runs, _) | Input::NotLogged(runs) => self.logging.retain(|run| !runs.contains(run)),
+            Input::Read(run, _) => {
+                self.reading.remove(run);
+            }
+            Input::Sealed(run, _) => {
+                self.sealing.remove(run);
+            }
+            Input::Started(..) => {}
+        }
+    }
+
+    /// Performs what a turn led to, and says when the next one is due.
+    fn perform(&mut self, turn: Turn) -> Option<Duration> {
+        for assignment in turn.attempts {
+            self.begin(assignment);
+        }
+        for attempt in turn.stops {
+            if let Some((control, _)) = self.live.get(&attempt) {
+                let _ = control.stop.send(true);
+            }
+        }
+        for attempt in turn.removes {
+            self.remove(attempt);
+        }
+        for run in turn.seals {
+            self.seal(run);
+        }
+        for (run, wanted) in turn.wants {
+            self.read(run, wanted);
+        }
+        self.log(turn.unlogged);
+        let quiet =
+            self.live.is_empty() && self.sealing.is_empty() && self.reading.is_empty() && self.logging.is_empty();
+        let idle = turn.open == 0 && quiet && !turn.more;
+        self.phase.send_if_modified(|phase| {
+            let next = if idle { Phase::Idle } else { Phase::Busy };
+            std::mem::replace(phase, next) != next
+        });
+        if turn.more {
+            return Some(Duration::ZERO);
+        }
+        let now = self.parts.world.clock.now();
+        turn.due.map(|due| Duration::from_millis(due.ms_since(now).max(1)))
+    }
+
+    fn begin(&mut self, assignment: Assignment) {
+        if self.live.contains_key(&assignment.attempt) {
+            return;
+        }
+        let id = assignment.attempt.clone();
+        let (stop, asked) = watch::channel(false);
+        let task = tokio::spawn(life(self.parts.world.clone(), assignment, asked));
+        self.live.insert(id, (Control { stop }, task));
+    }
+
+    fn remove(&self, attempt: AttemptId) {
+        let world = self.parts.world.clone();
+        let target = self.parts.config.targets.values().next().cloned().unwrap_or_default();
+        tokio::spawn(async move {
+            let removed = match world.providers.compute(&world.home, &target) {
+                Ok(provider) => provider.remove(&attempt).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = removed {
+                tracing::warn!(item = %attempt.item, run = %attempt.run, %error, "an attempt's folder is left behind");
+            }
+        });
+    }
+
+    fn seal(&mut self, run: RunId) {
+        if !self.sealing.insert(run.clone()) {
+            return;
+        }
+        let Parts { journal, keys, world, .. } = self.parts.clone();
+        tokio::spawn(async move {
+            let sealed = seal(&journal, &keys, &run).await;
+            let noted = match &sealed {
+                Ok(()) => log_note(&journal, &keys).await,
+                Err(_) => Ok(()),
+            };
+            if let Err(error) = sealed.as_ref().and(noted.as_ref()) {
+                tracing::error!(%run, %error, "a run is not sealed yet; it is tried again");
+            }
+            let done = sealed.is_ok();
+            if !done {
+                tokio::time::sleep(SIGN_PAUSE).await;
+                let again = run.clone();
+                // The next turn derives the seal from the state again.
+                let _ = journal
+                    .call(move |ledger| {
+                        ledger.touch([again]);
+                        Ok(())
+                    })
+                    .await;
+            }
+            let _ = world.inputs.send(Input::Sealed(run, done));
+        });
+    }
+
+    fn read(&mut self, run: RunId, wanted: Wanted) {
+        if self.reading.get(&run) == Some(&wanted) {
+            return;
+        }
+        self.reading.insert(run.clone(), wanted.clone());
+        let world = self.parts.world.clone();
+        tokio::spawn(async move {
+            let context = RunContext::load(wanted, world.blobs.as_ref()).await;
+            let _ = world.inputs.send(Input::Read(run, Arc::new(context)));
+        });
+    }
+
+    fn log(&mut self, unlogged: Vec<RunId>) {
+        let runs: Vec<RunId> = unlogged.into_iter().filter(|run| self.logging.insert(run.clone())).collect();
+        if runs.is_empty() {
+            return;
+        }
+        let Parts { journal, keys, world, .. } = self.parts.clone();
+        tokio::spawn(async move {
+            let input = match log_place(&journal, &keys).await {
+                Ok(place) => Input::Logged(runs, place),
+                Err(error) => {
+                    tracing::error!(%error, "the log's checkpoint is not signed; it is tried again");
+                    tokio::time::sleep(SIGN_PAUSE).await;
+                    Input::NotLogged(runs)
+                }
+            };
+            let _ = world.inputs.send(input);
+        });
+    }
+
+    fn any_down(&self) -> bool {
+        !self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).capacity.down.is_empty()
+    }
+
+    /// Asks each target's provider what it would enforce; a target that cannot give it is down.
+    async fn probe_targets(&self) {
+        let down = probe(&self.parts.config, &self.parts.world).await;
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).capacity.down = down;
+    }
+
+    /// Ends boxes that no current lease owns (I10), and removes what ended attempts left.
+    async fn sweep(&self) {
+        let leased = self
+            .parts
+            .journal
+            .call(|ledger| {
+                let running = ledger.board_ref().runs().flat_map(|run| {
+                    let current = |item: &agora_core::state::ItemState| {
+                        let lease = item.lease.as_ref()?;
+                        let (attempt, fence) = (lease.attempt, lease.fence);
+                        Some(AttemptId { run: run.id.clone(), item: item.id.clone(), attempt, fence })
+                    };
+                    run.items.iter().filter_map(current).collect::<Vec<_>>()
+                });
+                Ok(running.collect::<BTreeSet<_>>())
+            })
+            .await;
+        let Ok(leased) = leased else { return };
+        let mut seen = BTreeSet::new();
+        for target in self.parts.config.targets.values().filter(|target| seen.insert(target.provider.as_str())) {
+            match self.parts.world.providers.compute(&self.parts.world.home, target) {
+                Ok(provider) => sweep_provider(provider.as_ref(), &leased).await,
+                Err(error) => tracing::warn!(%error, "a provider is not swept"),
+            }
+        }
+    }
+
+    /// Ends the loop's own tasks. Boxes go on.
+    async fn end(mut self) {
+        for (_, task) in self.live.values() {
+            task.abort();
+        }
+        self.live.clear();
+        // A ledger that cannot be asked any more needs nothing.
+        let _ = self
+            .parts
+            .journal
+            .call(|ledger| {
+                ledger.unfollow();
+                Ok(())
+            })
+            .await;
+    }
+}
+
+/// Targets that cannot run anything now, with the reason.
+pub(crate) async fn probe(config: &Config, world: &World) -> BTreeMap<Enc, String> {
+    let mut down = BTreeMap::new();
+    for (name, target) in &config.targets {
+        let offered = match world.providers.compute(&world.home, target) {
+            Ok(provider) => provider.isolation(target).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = offered {
+            tracing::warn!(target_name = %name, %error, "a target is down");
+            down.insert(Enc::encode(name.as_str()), error.to_string());
+        }
+    }
+    down
+}
+
+async fn sweep_provider(provider: &dyn ComputeProvider, leased: &BTreeSet<AttemptId>) {
+    let found = match provider.list().await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(%error, "what a provider has is not known; nothing is swept");
+            return;
+        }
+    };
+    for orphan in found.into_iter().filter(|found| !leased.contains(&found.attempt)) {
+        if let Some(handle) = orphan.handle.filter(|_| orphan.alive)
+            && let Err(error) = provider.stop(&handle, true).await
+        {
+            tracing::error!(%handle, %error, "a box that nobody leases cannot be ended");
+            continue;
+        }
+        if let Err(error) = provider.remove(&orphan.attempt).await {
+            tracing::warn!(item = %orphan.attempt.item, %error, "an attempt's folder is left behind");
+        }
+    }
+}

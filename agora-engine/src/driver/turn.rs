@@ -1,0 +1,303 @@
+//! One turn of the loop: inputs are decided and appended, what may start is leased, in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use agora_core::choose::Capacity;
+use agora_core::decide::{self, Decision, Effect, Refusal};
+use agora_core::id::{Enc, RunId};
+use agora_core::state::RunState;
+use agora_core::time::Time;
+use agora_core::worker::{AttemptId, Reason};
+
+use super::Input;
+use crate::config::Config;
+use crate::journal::{Ledger, Stamp, StoreError, Tx};
+use crate::perform::{Assignment, RunContext, Wanted, assign, terms};
+
+/// How many leases one turn grants at most, so that a commit stays short.
+const LEASES_MAX: usize = 512;
+
+/// What the driver knows beside the journal.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What runs are bound to, as far as it is read.
+    pub(super) contexts: BTreeMap<RunId, Arc<RunContext>>,
+    /// Queues, executors, targets.
+    pub(super) capacity: Capacity,
+    /// Digests that the current registry snapshot revokes.
+    pub(super) revoked: BTreeSet<agora_core::id::Digest>,
+}
+
+impl Known {
+    fn learn(&mut self, input: &Input) {
+        match input {
+            Input::Read(run, context) => {
+                self.contexts.insert(run.clone(), Arc::clone(context));
+                self.capacity.unready.remove(run);
+            }
+            Input::Sealed(run, true) => {
+                self.contexts.remove(run);
+                self.capacity.unready.remove(run);
+            }
+            Input::Started(..)
+            | Input::Finished(_)
+            | Input::Logged(..)
+            | Input::NotLogged(_)
+            | Input::Sealed(_, false) => {}
+        }
+    }
+}
+
+/// What a turn leads to, to be performed after its commit.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// To launch or to wait for.
+    pub(super) attempts: Vec<Assignment>,
+    /// To stop.
+    pub(super) stops: Vec<AttemptId>,
+    /// To clean up.
+    pub(super) removes: Vec<AttemptId>,
+    /// To seal.
+    pub(super) seals: Vec<RunId>,
+    /// Runs whose artifacts must be read first.
+    pub(super) wants: Vec<(RunId, Wanted)>,
+    /// Runs that the log must vouch for.
+    pub(super) unlogged: Vec<RunId>,
+    /// When a retry is due.
+    pub(super) due: Option<Time>,
+    /// Whether there may be more to lease at once.
+    pub(super) more: bool,
+    /// Runs that are not sealed.
+    pub(super) open: usize,
+}
+
+/// Takes a turn. An input that breaks the transaction is left out and the turn is taken again without it.
+pub(super) fn take(
+    ledger: &mut Ledger,
+    config: &Config,
+    known: &mut Known,
+    inputs: &[Input],
+) -> Result<Turn, StoreError> {
+    for input in inputs {
+        known.learn(input);
+    }
+    match attempt(ledger, config, known, inputs) {
+        Err(error) if is_of_an_input(&error) && !inputs.is_empty() => {
+            // Where the turn fails without any input, none of them is to blame.
+            attempt(ledger, config, known, &[])?;
+            for input in inputs {
+                if let Err(error) = attempt(ledger, config, known, std::slice::from_ref(input)) {
+                    if !is_of_an_input(&error) {
+                        return Err(error);
+                    }
+                    tracing::error!(%error, ?input, "an input is dropped");
+                }
+            }
+            // What the single turns wanted done is derived from the state again.
+            let all: Vec<RunId> = ledger.board_ref().runs().map(|run| run.id.clone()).collect();
+            ledger.touch(all);
+            attempt(ledger, config, known, &[])
+        }
+        other => other,
+    }
+}
+
+/// Whether one input is to blame, rather than the store.
+fn is_of_an_input(error: &StoreError) -> bool {
+    match error {
+        StoreError::Entry(_) | StoreError::Illegal(_) | StoreError::Refused(_) | StoreError::NoRun(_) => true,
+        StoreError::Foreign
+        | StoreError::Newer { .. }
+        | StoreError::Full
+        | StoreError::Busy
+        | StoreError::ReadOnly
+        | StoreError::Corrupt(_)
+        | StoreError::Sqlite(_)
+        | StoreError::Closed => false,
+    }
+}
+
+fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[Input]) -> Result<Turn, StoreError> {
+    ledger.transact(|tx| {
+        let mut effects = Vec::new();
+        for input in inputs {
+            effects.extend(decide_input(tx, input)?);
+        }
+        let mut touched = tx.ledger().take_touched();
+        // What was read may have been asked for before something else was needed: it is looked at again.
+        touched.extend(inputs.iter().filter_map(|input| match input {
+            Input::Read(run, _) => Some(run.clone()),
+            _ => None,
+        }));
+        let mut turn = Turn::default();
+        read_first(tx.ledger(), known, &touched, &mut turn);
+        effects.extend(owed(tx.ledger(), known, &touched));
+        effects.extend(lease_all(tx, config, known, &mut turn)?);
+        sort(tx.ledger(), config, known, effects, &mut turn)?;
+        turn.due = tx.ledger().board_ref().next_due();
+        turn.open = tx.ledger().board_ref().runs().count();
+        Ok(turn)
+    })
+}
+
+/// What these runs are owed. Attempts of a run whose artifacts are not read yet wait until they are: what an attempt is told
+/// is made of them.
+fn owed(ledger: &Ledger, known: &Known, touched: &BTreeSet<RunId>) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for run in touched.iter().filter_map(|id| ledger.board_ref().run(id)) {
+        let ready = !known.capacity.unready.contains(&run.id);
+        effects.extend(decide::owed(run).into_iter().filter(|effect| match effect {
+            Effect::Launch(_) | Effect::Watch { .. } => ready,
+            Effect::Stop { .. } | Effect::Remove(_) | Effect::Seal(_) => true,
+        }));
+    }
+    effects
+}
+
+fn decide_input(tx: &mut Tx<'_>, input: &Input) -> Result<Vec<Effect>, StoreError> {
+    let now = tx.now();
+    match input {
+        Input::Started(run, started) => {
+            commit(tx, run, |state| decide::started(state, (**started).clone()), |_| Vec::new())
+        }
+        Input::Finished(finish) => {
+            let stale = |state: &RunState| {
+                // Evidence of an attempt that is no longer the running one: cleaned up, never accepted (I7).
+                let AttemptId { run, item, attempt, fence } = AttemptId {
+                    run: state.id.clone(),
+                    item: finish.finished.item.clone(),
+                    attempt: finish.finished.attempt,
+                    fence: finish.finished.fence,
+                };
+                vec![Effect::Remove(AttemptId { run, item, attempt, fence })]
+            };
+            commit(tx, &finish.run, |state| decide::finish(state, (**finish).clone(), now), stale)
+        }
+        Input::Logged(runs, place) => {
+            let mut effects = Vec::new();
+            for run in runs {
+                effects.extend(commit(tx, run, |state| decide::logged(state, place.clone()), |_| Vec::new())?);
+            }
+            Ok(effects)
+        }
+        Input::NotLogged(_) | Input::Read(..) | Input::Sealed(..) => Ok(Vec::new()),
+    }
+}
+
+/// Decides, appends, and returns the effects. A refused input changes nothing.
+fn commit(
+    tx: &mut Tx<'_>,
+    run: &RunId,
+    decide: impl FnOnce(&RunState) -> Result<Decision, Refusal>,
+    refused: impl FnOnce(&RunState) -> Vec<Effect>,
+) -> Result<Vec<Effect>, StoreError> {
+    let state = match tx.run(run) {
+        Ok(state) => state,
+        Err(StoreError::NoRun(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    match decide(state) {
+        Ok(decision) => {
+            tx.append(&Stamp::engine(), run, decision.records)?;
+            Ok(decision.effects)
+        }
+        Err(refusal) => {
+            tracing::debug!(%run, %refusal, "an input changes nothing");
+            Ok(refused(state))
+        }
+    }
+}
+
+/// Finds the runs that are new or changed here: their artifacts are read, and the log vouches for them, before anything
+/// of theirs starts.
+fn read_first(ledger: &Ledger, known: &mut Known, touched: &BTreeSet<RunId>, turn: &mut Turn) {
+    for run in touched.iter().filter_map(|id| ledger.board_ref().run(id)).filter(|run| !run.is_over()) {
+        let wanted = Wanted::of(run);
+        if known.contexts.get(&run.id).is_none_or(|context| !context.covers(&wanted)) {
+            known.capacity.unready.insert(run.id.clone());
+            turn.wants.push((run.id.clone(), wanted));
+        }
+    }
+    let unlogged = ledger.board_ref().runs().filter(|run| !run.logged && !run.is_over());
+    turn.unlogged = unlogged.map(|run| run.id.clone()).collect();
+}
+
+fn lease_all(tx: &mut Tx<'_>, config: &Config, known: &Known, turn: &mut Turn) -> Result<Vec<Effect>, StoreError> {
+    let mut effects = Vec::new();
+    for _ in 0..LEASES_MAX {
+        let now = tx.now();
+        let Some(grant) = tx.ledger().board().next(now, &known.capacity) else { return Ok(effects) };
+        let context = known.contexts.get(&grant.run).cloned();
+        let ledger = tx.ledger();
+        let (Some(run), Some(meta)) = (ledger.board_ref().run(&grant.run), ledger.meta(&grant.run)) else {
+            return Err(StoreError::NoRun(grant.run.to_string()));
+        };
+        let Some(mut terms) = terms(config, run, grant.item, meta, context.as_deref(), &grant.target) else {
+            return Err(StoreError::Corrupt(format!("the target {} has no terms", grant.target)));
+        };
+        let revoked = run.items[grant.item].uses.iter().find(|used| known.revoked.contains(&used.digest));
+        terms.refused = revoked.map(|used| {
+            (Reason::RegistryRevoked, format!("the {} {} was revoked in the registry", used.kind, used.name))
+        });
+        let decision = decide::lease(run, grant.item, terms, now)?;
+        tx.append(&Stamp::engine(), &grant.run, decision.records)?;
+        effects.extend(decision.effects);
+    }
+    turn.more = true;
+    Ok(effects)
+}
+
+/// Turns effects into what the loop performs.
+fn sort(
+    ledger: &mut Ledger,
+    config: &Config,
+    known: &Known,
+    effects: Vec<Effect>,
+    turn: &mut Turn,
+) -> Result<(), StoreError> {
+    for effect in effects {
+        match effect {
+            Effect::Launch(attempt) | Effect::Watch { attempt, .. } => {
+                turn.attempts.extend(assignment(ledger, config, known, &attempt)?);
+            }
+            Effect::Stop { attempt, .. } => turn.stops.push(attempt),
+            Effect::Remove(attempt) => turn.removes.push(attempt),
+            Effect::Seal(run) => turn.seals.push(run),
+        }
+    }
+    Ok(())
+}
+
+fn assignment(
+    ledger: &Ledger,
+    config: &Config,
+    known: &Known,
+    attempt: &AttemptId,
+) -> Result<Option<Assignment>, StoreError> {
+    let (Some(run), Some(meta)) = (ledger.board_ref().run(&attempt.run), ledger.meta(&attempt.run)) else {
+        return Ok(None);
+    };
+    let Some(ix) = run.index_of(&attempt.item) else { return Ok(None) };
+    let current = run.items[ix].lease.as_ref().is_some_and(|lease| lease.fence == attempt.fence);
+    if !current {
+        return Ok(None);
+    }
+    let pack = match &run.opened.base {
+        Some(base) => ledger.pack_of(&base.tree)?.map(|(pack, _)| pack),
+        None => None,
+    };
+    let context = known.contexts.get(&attempt.run).map(Arc::as_ref);
+    Ok(assign(config, run, ix, meta, context, pack))
+}
+
+/// What the configuration says about where items run.
+pub(crate) fn capacity(config: &Config) -> Capacity {
+    let name = |name: &agora_core::id::Name| Enc::encode(name.as_str());
+    Capacity {
+        queues: config.queues.iter().map(|(queue, of)| (name(queue), u64::from(of.concurrency))).collect(),
+        executors: config.executors.iter().map(|(executor, of)| (name(executor), name(&of.target))).collect(),
+        down: BTreeMap::new(),
+        unready: BTreeSet::new(),
+    }
+}

@@ -1,0 +1,205 @@
+//! The engine as its edges hold it: one process's view of a home. It may append inputs, read, wait, and drive.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agora_core::error::{Class, Problem};
+use agora_core::id::{Enc, Word};
+use agora_core::record::{KeyRecord, LogRecord};
+use agora_core::registry::Seen;
+use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
+use agora_core::target::Target;
+use agora_core::worker::AttemptId;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::mpsc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Machine};
+use crate::driver::{self, Driver};
+use crate::hub::Hub;
+use crate::journal::{Journal, Stamp, StoreError};
+use crate::keys::{Keys, Role};
+use crate::operations::OpError;
+use crate::perform::World;
+use crate::wake::Wake;
+
+/// The journal's file in a home.
+const STORE_FILE: &str = "store.db";
+
+/// Opens what a target or home names. The binaries give agora-providers' own; tests give fakes.
+pub trait Providers: Send + Sync {
+    /// Opens the compute provider of a target.
+    ///
+    /// # Errors
+    /// As the provider says.
+    fn compute(&self, home: &Path, target: &Target) -> Result<Arc<dyn ComputeProvider>, ComputeError>;
+    /// Opens the blob store of a home.
+    ///
+    /// # Errors
+    /// As the store says.
+    fn blobs(&self, home: &Path) -> Result<Arc<dyn BlobStore>, BlobError>;
+    /// The folder of an attempt, on this machine.
+    fn attempt_folder(&self, home: &Path, attempt: &AttemptId) -> PathBuf;
+}
+
+/// How to open an engine.
+pub struct Options {
+    /// `$AGORA_HOME`.
+    pub home: PathBuf,
+    /// Who acts.
+    pub providers: Arc<dyn Providers>,
+    /// Who tells time; the machine's clock unless a test turns one.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Options {
+    /// A home with these providers and the machine's clock.
+    #[must_use]
+    pub fn new(home: PathBuf, providers: Arc<dyn Providers>) -> Self {
+        Self { home, providers, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// Why an engine does not open.
+pub type OpenError = OpError;
+
+/// One process's view of a home.
+pub struct Engine {
+    pub(crate) home: PathBuf,
+    pub(crate) config: Arc<Config>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) journal: Journal,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) providers: Arc<dyn Providers>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) wake: Wake,
+}
+
+impl Engine {
+    /// Opens a home that `agora-admin init` made. Drives nothing yet.
+    ///
+    /// # Errors
+    /// A typed problem for a home that was not made, a configuration with errors (all of them), keys that cannot be used,
+    /// and a store that is newer, foreign, damaged, or cannot be written.
+    pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
+        let Options { home, providers, clock } = options;
+        if !home.is_dir() {
+            let problem =
+                Problem::new(Class::Operator, "home-missing", format!("there is no folder {}", home.display()));
+            return Err(OpError::one(problem.hint(format!("run `agora-admin --home {} init`", home.display()))));
+        }
+        let config = Config::load(&home, &Machine::this()).map_err(|error| OpError { problems: error.problems() })?;
+        let keys = Keys::open(&home)?;
+        let blobs = providers.blobs(&home)?;
+        let origin = keys.origin().as_str().to_owned();
+        let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&clock)).await?;
+        open_log(&journal, &keys).await?;
+        let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs)));
+        let wake = Wake::start(&home);
+        let (config, keys) = (Arc::new(config), Arc::new(keys));
+        Ok(Arc::new(Self { home, config, keys, journal, blobs, providers, clock, hub, wake }))
+    }
+
+    /// Starts to drive as soon as nobody else does, and goes on until the driver is stopped.
+    #[must_use]
+    pub fn drive(self: &Arc<Self>) -> Driver {
+        let (sender, inputs) = mpsc::unbounded_channel();
+        let parts = driver::Parts {
+            journal: self.journal.clone(),
+            keys: Arc::clone(&self.keys),
+            config: Arc::clone(&self.config),
+            world: self.world(sender),
+            wake: self.wake.subscribe(),
+            hub: Arc::clone(&self.hub),
+        };
+        driver::start(parts, inputs)
+    }
+
+    pub(crate) fn world(&self, inputs: mpsc::UnboundedSender<driver::Input>) -> World {
+        World {
+            home: self.home.clone(),
+            providers: Arc::clone(&self.providers),
+            blobs: Arc::clone(&self.blobs),
+            clock: Arc::clone(&self.clock),
+            inputs,
+        }
+    }
+
+    /// The home.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The configuration in force in this process.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether any run is open or not sealed yet.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn has_open_runs(&self) -> Result<bool, OpError> {
+        Ok(self.journal.call(|ledger| ledger.any_unsealed()).await?)
+    }
+
+    /// The registry version that this store accepted last; none before the first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn registry_seen(&self) -> Result<Option<Seen>, OpError> {
+        Ok(self.journal.call(|ledger| ledger.get_meta("registry.seen")).await?)
+    }
+
+    /// Whether there is a store in this home already.
+    #[must_use]
+    pub fn has_store(home: &Path) -> bool {
+        home.join(STORE_FILE).is_file()
+    }
+
+    /// Whether the configuration wants a client that goes away to leave a driver behind.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        self.config.engine.linger
+    }
+
+    /// Whether some process holds the driver's lock now.
+    #[must_use]
+    pub fn driven(&self) -> bool {
+        let Ok(file) = std::fs::File::open(self.home.join("driver.lock")) else { return false };
+        matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+    }
+}
+
+/// Opens the log of runs, once per store.
+async fn open_log(journal: &Journal, keys: &Keys) -> Result<(), StoreError> {
+    let mut records = Vec::new();
+    for role in Role::ALL {
+        let signer = keys.signer(role);
+        let word = |text: &str| Word::new(text).map_err(|error| StoreError::Sqlite(error.to_string()));
+        records.push(KeyRecord {
+            name: Enc::encode(signer.name()),
+            role: word(role.as_str())?,
+            alg: word("ed25519")?,
+            key: STANDARD.encode(signer.public_key()),
+            custody: word("file")?,
+        });
+    }
+    journal
+        .call(move |ledger| {
+            if ledger.log_head()?.is_some() {
+                return Ok(());
+            }
+            ledger.transact(|tx| {
+                if tx.log_head()?.is_some() {
+                    return Ok(());
+                }
+                tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })
+            })
+        })
+        .await
+}

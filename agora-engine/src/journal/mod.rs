@@ -1,0 +1,19 @@
+//! The journal: the audit log is the state. The only SQL of agora is in this folder.
+//!
+//! [`Journal`] is a thread that owns the connection and a [`Ledger`]; everybody else sends it closures. A ledger keeps the
+//! open runs it needs in memory, in step with the database: before it looks at anything it reads what other processes
+//! committed since ([`Ledger::catch_up`]), and what it appends goes through `agora-core`'s transition table first.
+
+mod error;
+mod ledger;
+mod read;
+mod requests;
+mod schema;
+mod thread;
+mod write;
+
+pub(crate) use error::StoreError;
+pub(crate) use ledger::{Ledger, RunMeta};
+pub(crate) use read::{ItemCounts, RunSummary};
+pub(crate) use thread::Journal;
+pub(crate) use write::{NewRun, Stamp, Tx};

@@ -1,0 +1,280 @@
+//! Reading what is stored, without changing anything.
+
+use std::collections::BTreeMap;
+
+use agora_core::id::{Digest, Hash, RunId};
+use agora_core::time::Time;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::ledger::run_id;
+use super::write::int;
+use super::{Ledger, StoreError};
+
+/// A run as its row shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct RunSummary {
+    /// Its row.
+    pub(crate) key: i64,
+    /// Its id.
+    pub(crate) id: RunId,
+    /// Who opened it.
+    pub(crate) actor: String,
+    /// The queue.
+    pub(crate) queue: String,
+    /// `open`, or how it ended.
+    pub(crate) state: String,
+    /// Whether it is held.
+    pub(crate) held: bool,
+    /// Whether it is sealed.
+    pub(crate) sealed: bool,
+    /// When it was opened.
+    pub(crate) opened_at: Time,
+    /// When it was completed.
+    pub(crate) completed_at: Option<Time>,
+    /// What it cost, in millionths of a US dollar.
+    pub(crate) cost_microusd: u64,
+    /// The digest of its plan.
+    pub(crate) plan_digest: String,
+    /// How many entries it has.
+    pub(crate) entries: u64,
+    /// The signed checkpoint.
+    pub(crate) checkpoint: Option<Vec<u8>>,
+}
+
+/// How many items of a run stand where.
+pub(crate) type ItemCounts = BTreeMap<String, u64>;
+
+/// An entry of a run, with its position in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct EntryRow {
+    /// Its position in the store: the cursor of `watch`.
+    pub(crate) pos: i64,
+    /// The run.
+    pub(crate) run: RunId,
+    /// Its exact bytes.
+    pub(crate) bytes: Vec<u8>,
+}
+
+const COLUMNS: &str = "key, id, actor, queue, state, held, sealed, opened_at, completed_at, cost_microusd, plan_digest, \
+                       entries, checkpoint";
+
+type Raw = (i64, String, String, String, String, bool, bool, i64, Option<i64>, i64, String, i64, Option<Vec<u8>>);
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok((
+        row.get(0)?,
+        row.get(1)?,
+        row.get(2)?,
+        row.get(3)?,
+        row.get(4)?,
+        row.get(5)?,
+        row.get(6)?,
+        row.get(7)?,
+        row.get(8)?,
+        row.get(9)?,
+        row.get(10)?,
+        row.get(11)?,
+        row.get(12)?,
+    ))
+}
+
+fn summary(raw: Raw) -> Result<RunSummary, StoreError> {
+    let (key, id, actor, queue, state, held, sealed, opened, completed, cost, plan_digest, entries, checkpoint) = raw;
+    Ok(RunSummary {
+        key,
+        id: run_id(&id)?,
+        actor,
+        queue,
+        state,
+        held,
+        sealed,
+        opened_at: Time::from_micros(opened),
+        completed_at: completed.map(Time::from_micros),
+        cost_microusd: u64::try_from(cost).unwrap_or(0),
+        plan_digest,
+        entries: u64::try_from(entries).unwrap_or(0),
+        checkpoint,
+    })
+}
+
+impl Ledger {
+    /// The row of a run.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn summary(&self, id: &RunId) -> Result<Option<RunSummary>, StoreError> {
+        let found = self
+            .conn
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"))?
+            .query_row([id.as_str()], raw)
+            .optional()?;
+        found.map(summary).transpose()
+    }
+
+    /// The runs whose id starts with this text, at most two: enough to tell whether it is unique.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn by_prefix(&self, prefix: &str, actor: Option<&str>) -> Result<Vec<RunId>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT id FROM runs WHERE substr(id, 1, length(?1)) = ?1 AND (?2 IS NULL OR actor = ?2)
+             ORDER BY (id = ?1) DESC, key LIMIT 2",
+        )?;
+        let ids = statement.query_map(params![prefix, actor], |row| row.get::<_, String>(0))?;
+        ids.map(|id| run_id(&id?)).collect()
+    }
+
+    /// Runs, newest first, before this row.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn list(
+        &self,
+        actor: Option<&str>,
+        state: Option<&str>,
+        before: Option<i64>,
+        limit: u64,
+    ) -> Result<Vec<RunSummary>, StoreError> {
+        let mut statement = self.conn.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM runs
+             WHERE (?1 IS NULL OR actor = ?1) AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR key < ?3)
+             ORDER BY key DESC LIMIT ?4"
+        ))?;
+        let rows =
+            statement.query_map(params![actor, state, before, int(limit)], raw)?.collect::<Result<Vec<_>, _>>()?;
+        rows.into_iter().map(summary).collect()
+    }
+
+    /// How many runs there are.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn count(&self, actor: Option<&str>, state: Option<&str>) -> Result<u64, StoreError> {
+        let count: i64 = self
+            .conn
+            .prepare_cached(
+                "SELECT count(*) FROM runs WHERE (?1 IS NULL OR actor = ?1) AND (?2 IS NULL OR state = ?2)",
+            )?
+            .query_row(params![actor, state], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many items of a run stand where.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn item_counts(&self, key: i64) -> Result<ItemCounts, StoreError> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT status, count(*) FROM items WHERE run = ?1 GROUP BY status")?;
+        let rows = statement.query_map([key], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        rows.map(|row| row.map(|(status, count)| (status, u64::try_from(count).unwrap_or(0))).map_err(Into::into))
+            .collect()
+    }
+
+    /// The items of a run as the projection has them: id, status, attempts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn projected(&self, key: i64) -> Result<Vec<(String, String, u64)>, StoreError> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT id, status, attempts FROM items WHERE run = ?1 ORDER BY ix")?;
+        let rows = statement.query_map([key], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?)))?;
+        rows.map(|row| row.map(|(id, status, n)| (id, status, u64::try_from(n).unwrap_or(0))).map_err(Into::into))
+            .collect()
+    }
+
+    /// Whether any run is not sealed yet.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn any_unsealed(&self) -> Result<bool, StoreError> {
+        Ok(self
+            .conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM runs WHERE sealed = 0)")?
+            .query_row([], |row| row.get(0))?)
+    }
+
+    /// The position of the newest entry in the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn newest(&self) -> Result<i64, StoreError> {
+        Ok(self.conn.prepare_cached("SELECT coalesce(max(pos), 0) FROM entries")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// Entries of all runs after a position, in the order of their commit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn entries_after(&self, after: i64, limit: u64) -> Result<Vec<EntryRow>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT e.pos, r.id, e.bytes FROM entries e JOIN runs r ON r.key = e.run WHERE e.pos > ?1 ORDER BY e.pos LIMIT ?2",
+        )?;
+        let rows = statement
+            .query_map(params![after, int(limit)], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+        rows.map(|row| {
+            let (pos, id, bytes) = row?;
+            Ok(EntryRow { pos, run: run_id(&id)?, bytes })
+        })
+        .collect()
+    }
+
+    /// All entries of a run: bytes and leaf.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn journal_of(&self, key: i64) -> Result<Vec<(Vec<u8>, Hash)>, StoreError> {
+        let mut statement = self.conn.prepare_cached("SELECT bytes, leaf FROM entries WHERE run = ?1 ORDER BY seq")?;
+        let rows = statement.query_map([key], |row| Ok((row.get(0)?, Hash(row.get(1)?))))?;
+        rows.map(|row| row.map_err(Into::into)).collect()
+    }
+
+    /// All entries of the log: bytes and leaf.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn log_entries(&self) -> Result<Vec<(Vec<u8>, Hash)>, StoreError> {
+        let mut statement = self.conn.prepare_cached("SELECT bytes, leaf FROM log ORDER BY seq")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, Hash(row.get(1)?))))?;
+        rows.map(|row| row.map_err(Into::into)).collect()
+    }
+
+    /// The pack of a base tree: its digest and size in bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn pack_of(&self, tree: &Digest) -> Result<Option<(Digest, u64)>, StoreError> {
+        let row: Option<(String, i64)> = self
+            .conn
+            .prepare_cached("SELECT pack, pack_bytes FROM trees WHERE tree = ?1")?
+            .query_row([tree.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        row.map(|(pack, bytes)| {
+            let pack = pack.parse().map_err(|error| StoreError::Corrupt(format!("{error}")))?;
+            Ok((pack, u64::try_from(bytes).unwrap_or(0)))
+        })
+        .transpose()
+    }
+
+    /// The base tree that was read from a git tree.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn tree_of_git(&self, git_tree: &str) -> Result<Option<Digest>, StoreError> {
+        let row: Option<String> = self
+            .conn
+            .prepare_cached("SELECT tree FROM trees WHERE git_tree = ?1")?
+            .query_row([git_tree], |row| row.get(0))
+            .optional()?;
+        row.map(|tree| tree.parse().map_err(|error| StoreError::Corrupt(format!("{error}")))).transpose()
+    }
+
+    /// Runs SQLite's own check of the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with its first finding.
+    pub(crate) fn integrity(&self) -> Result<(), StoreError> {
+        let found: String = self.conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt(found)) }
+    }
+}

@@ -1,0 +1,346 @@
+//! Reading the engine's keys: the roles `log`, `run` and `attest`, and nothing else.
+//!
+//! A private key is `keys/<role>.key`, PKCS#8 in PEM, mode 0600; its public half is `trust/<role>.vkey`, one C2SP verifier
+//! key. [`Role`] has no member for `registry-admin`, so no caller of this module, whatever it says, can open that key: the
+//! code that does is agora-admin's alone (`docs/registry.md`, the wall). Nothing here writes a key.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agora_core::audit::note::VerifyKey;
+use agora_core::error::{Class, Coded};
+use agora_core::seam::{SignError, Signer};
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::config::file::{self, FileError};
+
+/// The folder of private keys in the home folder.
+pub const KEYS_FOLDER: &str = "keys";
+/// The folder of public keys in the home folder.
+pub const TRUST_FOLDER: &str = "trust";
+/// The largest key file in bytes; an Ed25519 key in PEM has about 120.
+pub const KEY_BYTES_MAX: u64 = 4096;
+/// The most public keys in one file of `trust/`: the current one and those of a rotation under way.
+const TRUSTED_MAX: usize = 16;
+/// The longest origin of a log in bytes (`docs/audit.md`).
+const ORIGIN_BYTES_MAX: usize = 100;
+const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const PEM_END: &str = "-----END PRIVATE KEY-----";
+
+/// What a key of the engine signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Checkpoints of the log of runs.
+    Log,
+    /// Checkpoints of runs.
+    Run,
+    /// Statements about accepted items.
+    Attest,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Log, Self::Run, Self::Attest];
+
+    /// The word in file names.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Run => "run",
+            Self::Attest => "attest",
+        }
+    }
+
+    /// Reads the word.
+    ///
+    /// # Errors
+    /// [`KeyError::Role`] for any other word, `registry-admin` first among them.
+    pub fn parse(word: &str) -> Result<Self, KeyError> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == word)
+            .ok_or_else(|| KeyError::Role(word.chars().take(40).collect()))
+    }
+
+    /// The name of this role's key in notes.
+    #[must_use]
+    pub fn key_name(self, origin: &Origin) -> String {
+        match self {
+            Self::Log => origin.0.clone(),
+            Self::Run | Self::Attest => format!("{origin}/{}", self.as_str()),
+        }
+    }
+}
+
+/// The origin of an installation's log: chosen once, unique, and the root of all its key names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// Checks the syntax: `[a-z0-9.-]+(/[A-Za-z0-9._-]+)*`, at most 100 bytes. `None` for anything else.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let host = parts.next().unwrap_or_default();
+        let good = text.len() <= ORIGIN_BYTES_MAX
+            && !host.is_empty()
+            && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b))
+            && parts
+                .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)));
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a key is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// There is none.
+    #[error("there is no key {}", .0.display())]
+    Missing(PathBuf),
+    /// Others than the operator may use the file.
+    #[error("the key {} has mode {mode:04o}, so others may use it", .path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file holds something else.
+    #[error("{} is not {wanted}: {why}", .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        wanted: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The private and the public half do not belong together, or the name is another role's.
+    #[error("{} and {} do not belong together: {why}", .private.display(), .public.display())]
+    Mismatch {
+        /// The private half.
+        private: PathBuf,
+        /// The public half.
+        public: PathBuf,
+        /// What differs.
+        why: String,
+    },
+    /// The engine has no such role.
+    #[error("the engine opens no key of the role {0:?}")]
+    Role(String),
+    /// The file cannot be read as a file of the home folder.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Coded for KeyError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Role(_) => Class::Caller,
+            _ => Class::Operator,
+        }
+    }
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "keys-missing",
+            Self::Mode { .. } => "key-mode",
+            Self::Malformed { .. } => "key-malformed",
+            Self::Mismatch { .. } => "key-mismatch",
+            Self::Role(_) => "key-role",
+            Self::File(error) => error.code(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing(_) => "run `agora-admin init`".to_owned(),
+            Self::Mode { path, .. } => format!("run `chmod 600 {}`", path.display()),
+            Self::Malformed { path, .. } => format!("restore {} from a backup", path.display()),
+            Self::Mismatch { private, public, .. } => {
+                format!("restore {} and {} from the same backup", private.display(), public.display())
+            }
+            Self::Role(_) => "roles of the engine are log, run and attest; registry-admin is agora-admin's".to_owned(),
+            Self::File(error) => return error.hint(),
+        })
+    }
+    fn at(&self) -> Option<String> {
+        match self {
+            Self::Missing(path) | Self::Mode { path, .. } | Self::Malformed { path, .. } => {
+                Some(path.display().to_string())
+            }
+            Self::Mismatch { private, .. } => Some(private.display().to_string()),
+            Self::Role(_) => None,
+            Self::File(error) => error.at(),
+        }
+    }
+}
+
+/// Returns the file of a public half: `trust/<stem>.vkey`.
+#[must_use]
+pub fn trusted_path(home: &Path, stem: &str) -> PathBuf {
+    home.join(TRUST_FOLDER).join(format!("{stem}.vkey"))
+}
+
+/// Reads the public keys of `trust/<stem>.vkey`, one a line, at least one.
+///
+/// # Errors
+/// [`KeyError::Missing`], [`KeyError::Malformed`], [`KeyError::File`].
+pub fn trusted(home: &Path, stem: &str) -> Result<Vec<VerifyKey>, KeyError> {
+    let path = trusted_path(home, stem);
+    let Some(found) = file::read(&path, KEY_BYTES_MAX)? else { return Err(KeyError::Missing(path)) };
+    let malformed = |why: String| KeyError::Malformed { path: path.clone(), wanted: "a verifier key", why };
+    let text = std::str::from_utf8(&found.bytes).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() || lines.len() > TRUSTED_MAX {
+        return Err(malformed(format!("it has {} keys, not 1 to {TRUSTED_MAX}", lines.len())));
+    }
+    lines.into_iter().map(|line| VerifyKey::parse(line).map_err(|error| malformed(error.to_string()))).collect()
+}
+
+fn trusted_one(home: &Path, stem: &str) -> Result<VerifyKey, KeyError> {
+    let mut keys = trusted(home, stem)?;
+    match (keys.pop(), keys.is_empty()) {
+        (Some(key), true) => Ok(key),
+        _ => Err(KeyError::Malformed {
+            path: trusted_path(home, stem),
+            wanted: "one verifier key",
+            why: "it has several".to_owned(),
+        }),
+    }
+}
+
+/// Reads the log's origin: the name of the key in `trust/log.vkey`.
+///
+/// # Errors
+/// As [`trusted`], and [`KeyError::Malformed`] when the name is no origin.
+pub fn origin(home: &Path) -> Result<Origin, KeyError> {
+    let key = trusted_one(home, Role::Log.as_str())?;
+    Origin::new(&key.name).ok_or_else(|| KeyError::Malformed {
+        path: trusted_path(home, Role::Log.as_str()),
+        wanted: "the key of a log",
+        why: format!("{:?} is no origin", key.name),
+    })
+}
+
+/// Takes the PKCS#8 bytes out of a PEM text; `None` when it is not one block of `PRIVATE KEY`.
+#[must_use]
+pub fn pkcs8_of_pem(pem: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = std::str::from_utf8(pem).ok()?.trim_ascii();
+    let body = text.strip_prefix(PEM_BEGIN)?.strip_suffix(PEM_END)?;
+    let mut joined = Zeroizing::new(String::with_capacity(body.len()));
+    joined.extend(body.chars().filter(|c| !c.is_ascii_whitespace()));
+    STANDARD.decode(joined.as_bytes()).ok().map(Zeroizing::new)
+}
+
+/// Signs with a key that was read from a file.
+struct FileSigner {
+    name: String,
+    public_key: [u8; 32],
+    pair: Ed25519KeyPair,
+}
+
+#[async_trait]
+impl Signer for FileSigner {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn public_key(&self) -> [u8; 32] {
+        self.public_key
+    }
+    async fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+        let signature = self.pair.sign(message);
+        signature
+            .as_ref()
+            .try_into()
+            .map_err(|_| SignError { name: self.name.clone(), why: "the signature has not 64 bytes".to_owned() })
+    }
+}
+
+fn open_one(home: &Path, role: Role, origin: &Origin) -> Result<Arc<dyn Signer>, KeyError> {
+    let private = home.join(KEYS_FOLDER).join(format!("{}.key", role.as_str()));
+    let Some(mut found) = file::read(&private, KEY_BYTES_MAX)? else { return Err(KeyError::Missing(private)) };
+    let pkcs8 = pkcs8_of_pem(&found.bytes);
+    found.bytes.zeroize();
+    if found.mode & 0o077 != 0 {
+        return Err(KeyError::Mode { path: private, mode: found.mode });
+    }
+    let malformed =
+        |why: &str| KeyError::Malformed { path: private.clone(), wanted: "a private key", why: why.to_owned() };
+    let pkcs8 = pkcs8.ok_or_else(|| malformed("it is not one PEM block PRIVATE KEY"))?;
+    // "maybe unchecked": PKCS#8 version 1 carries no public half; trust/ has it, and it is compared here.
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8).map_err(|error| malformed(&error.to_string()))?;
+    let trusted = trusted_one(home, role.as_str())?;
+    let mismatch =
+        |why: String| KeyError::Mismatch { private: private.clone(), public: trusted_path(home, role.as_str()), why };
+    if pair.public_key().as_ref() != trusted.public_key.as_slice() {
+        return Err(mismatch("the public half is another key's".to_owned()));
+    }
+    let name = role.key_name(origin);
+    if trusted.name != name {
+        return Err(mismatch(format!("the public half is named {:?}, this role's is {name:?}", trusted.name)));
+    }
+    Ok(Arc::new(FileSigner { name, public_key: trusted.public_key, pair }))
+}
+
+/// The engine's keys, opened.
+#[derive(Clone)]
+pub struct Keys {
+    origin: Origin,
+    signers: [Arc<dyn Signer>; 3],
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Opens all three.
+    ///
+    /// # Errors
+    /// [`KeyError`] for the first that cannot be used.
+    pub fn open(home: &Path) -> Result<Self, KeyError> {
+        let origin = origin(home)?;
+        let [log, run, attest] = Role::ALL.map(|role| open_one(home, role, &origin));
+        Ok(Self { signers: [log?, run?, attest?], origin })
+    }
+
+    /// The log's origin.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The signer of a role.
+    #[must_use]
+    pub fn signer(&self, role: Role) -> Arc<dyn Signer> {
+        let [log, run, attest] = &self.signers;
+        Arc::clone(match role {
+            Role::Log => log,
+            Role::Run => run,
+            Role::Attest => attest,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "keys_tests.rs"]
+mod tests;

@@ -1,0 +1,495 @@
+//! The acceptance of a plan: everything is found out first, then one transaction makes the run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use agora_core::decide;
+use agora_core::error::{Class, Coded as _, Problem};
+use agora_core::id::{Digest, Enc, RunId, Word};
+use agora_core::limits::REQUEST_ID_BYTES_MAX;
+use agora_core::plan::{self, Parsed, Plan, Resolved, Select, WorkspaceRef, overview};
+use agora_core::record::{
+    AddedItem, AddedNeed, BaseRef, BudgetRef, GrowthCause, InputUse, NamedRef, RegistryRef, RunOpened, TargetRef,
+};
+use agora_tree::{git_tree_id, read_base};
+
+use serde_json::Value;
+
+use super::facts::ProblemRow;
+use super::submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply};
+use super::{Caller, OpError};
+use crate::engine::Engine;
+use crate::journal::{NewRun, Stamp};
+use crate::registry::Current;
+
+impl Engine {
+    /// Checks a plan and accepts it.
+    ///
+    /// # Errors
+    /// Every problem of the plan at once; nothing is stored then.
+    pub async fn submit(&self, caller: &Caller, args: SubmitArgs) -> Result<SubmitReply, OpError> {
+        let bytes = serde_json::to_vec(&args.plan).unwrap_or_default();
+        self.submit_bytes(caller, &bytes, args.dry_run.unwrap_or(false), args.request_id.as_deref()).await
+    }
+
+    /// The same from the bytes of a file, where members named twice are found too.
+    ///
+    /// # Errors
+    /// Every problem of the plan at once; nothing is stored then.
+    pub async fn submit_bytes(
+        &self,
+        caller: &Caller,
+        bytes: &[u8],
+        dry_run: bool,
+        request_id: Option<&str>,
+    ) -> Result<SubmitReply, OpError> {
+        let digest = Digest::of(bytes);
+        if let Some(reply) = self.earlier(caller, "submit", request_id, &digest).await? {
+            return Ok(SubmitReply { deduplicated: true, ..reply });
+        }
+        let parsed = plan::parse(bytes);
+        let warnings: Vec<ProblemRow> = parsed.warnings.iter().map(Into::into).collect();
+        let current = self.hub.current().await?;
+        let (resolved, place) = self.check_plan(caller, &parsed, &current).await?;
+        let shape = overview(&parsed.plan);
+        let mut reply = SubmitReply {
+            run_id: None,
+            state: "valid".to_owned(),
+            deduplicated: false,
+            items: parsed.plan.items.len() as u64,
+            layers: shape.layers.len() as u64,
+            warnings,
+            registry_version: current.snapshot.version,
+            dry_run: None,
+            next: "submit the same plan without dry_run".to_owned(),
+        };
+        reply.warnings.extend(self.target_warnings(&resolved).await);
+        if dry_run {
+            reply.dry_run = Some(dry(&parsed.plan, &resolved, shape)?);
+            return Ok(reply);
+        }
+        self.accept(caller, parsed.plan, &resolved, &current, place, reply, request_id.map(|id| (id, digest))).await
+    }
+
+    /// The first answer to a request, if it was made before with the same arguments.
+    pub(super) async fn earlier<R: serde::de::DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        tool: &'static str,
+        request_id: Option<&str>,
+        digest: &Digest,
+    ) -> Result<Option<R>, OpError> {
+        let Some(request) = request_id else { return Ok(None) };
+        if request.is_empty() || request.len() > REQUEST_ID_BYTES_MAX {
+            let what = format!("a request_id has 1 to {REQUEST_ID_BYTES_MAX} bytes");
+            return Err(OpError::one(Problem::new(Class::Caller, "request-id", what).at("request_id")));
+        }
+        let (actor, request) = (caller.actor.clone(), request.to_owned());
+        let earlier = self.journal.call(move |ledger| ledger.earlier(&actor, tool, &request)).await?;
+        let Some(earlier) = earlier else { return Ok(None) };
+        if earlier.digest != *digest {
+            return Err(request_conflict());
+        }
+        Ok(serde_json::from_str(&earlier.answer).ok())
+    }
+
+    /// Checks the plan against registry, configuration and workspace: every problem at once.
+    async fn check_plan(
+        &self,
+        caller: &Caller,
+        parsed: &Parsed,
+        current: &Current,
+    ) -> Result<(Vec<Resolved>, Option<PathBuf>), OpError> {
+        let surroundings = current.surroundings(&parsed.plan, &self.config, self.blobs.as_ref()).await?;
+        let (mut problems, resolved) = match plan::check(parsed, &surroundings) {
+            Ok(resolved) => (Vec::new(), resolved),
+            Err(problems) => (problems, Vec::new()),
+        };
+        let place = match &parsed.plan.workspace {
+            Some(workspace) if surroundings.workspaces.contains(&workspace.name) => {
+                match self.place(caller, workspace) {
+                    Ok(place) => {
+                        problems.extend(check_place(&place, workspace));
+                        Some(place)
+                    }
+                    Err(problem) => {
+                        problems.push(problem);
+                        None
+                    }
+                }
+            }
+            Some(_) | None => None,
+        };
+        if problems.is_empty() { Ok((resolved, place)) } else { Err(OpError { problems }) }
+    }
+
+    /// The folder of a workspace.
+    fn place(&self, caller: &Caller, workspace: &WorkspaceRef) -> Result<PathBuf, Problem> {
+        let folder = match self.config.workspaces.get(&workspace.name) {
+            Some(registered) => registered.path.clone(),
+            None => caller.cwd.clone().ok_or_else(|| {
+                Problem::new(Class::Caller, "workspace-unknown", "there is no current folder that cwd could stand for")
+                    .at("/workspace/name")
+                    .hint("name a registered workspace")
+            })?,
+        };
+        folder.canonicalize().map_err(|error| {
+            Problem::new(Class::Operator, "workspace-path", format!("the workspace {}: {error}", workspace.name))
+                .at("/workspace/name")
+                .hint("see [workspaces] in agora.toml")
+        })
+    }
+
+    async fn target_warnings(&self, resolved: &[Resolved]) -> Vec<ProblemRow> {
+        let (sender, _) = tokio::sync::mpsc::unbounded_channel();
+        let down = crate::driver::probe(&self.config, &self.world(sender)).await;
+        let used: std::collections::BTreeSet<&str> = resolved.iter().map(|item| item.target.as_str()).collect();
+        down.iter()
+            .filter(|(target, _)| used.contains(target.as_str()))
+            .map(|(target, why)| ProblemRow {
+                code: "target-down".to_owned(),
+                message: format!("the target {target} cannot run anything now: {why}"),
+                at: None,
+                hint: Some("its items wait; see `agora-admin doctor`".to_owned()),
+            })
+            .collect()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "everything that was found out about one plan, used once")]
+    async fn accept(
+        &self,
+        caller: &Caller,
+        plan: Plan,
+        resolved: &[Resolved],
+        current: &Current,
+        place: Option<PathBuf>,
+        mut reply: SubmitReply,
+        request: Option<(&str, Digest)>,
+    ) -> Result<SubmitReply, OpError> {
+        let plan_bytes = plan.to_bytes()?;
+        let plan_digest = Digest::of(&plan_bytes);
+        let id = match &plan.id {
+            Some(id) => id.clone(),
+            None => RunId::new(uuid::Uuid::now_v7().simple().to_string()).map_err(|error| internal(&error))?,
+        };
+        if let Some(known) = self.same_run(caller, &id, &plan_digest).await? {
+            return Ok(SubmitReply {
+                run_id: Some(id.to_string()),
+                state: known,
+                deduplicated: true,
+                next: next(&id),
+                ..reply
+            });
+        }
+        let base = match (&plan.workspace, &place) {
+            (Some(workspace), Some(place)) => Some(self.read_base(place, workspace).await?),
+            _ => None,
+        };
+        self.blobs.put(&plan_bytes).await?;
+        let opened = self.opening(caller, &plan, plan_digest, resolved, current, base)?;
+        let items = added_items(&plan, resolved)?;
+        let mut records = decide::submit(opened.clone(), decide::added(GrowthCause::Plan, None, items));
+        // The opening is entry 0, written with its place in the log.
+        records.remove(0);
+        reply.run_id = Some(id.to_string());
+        reply.state = "open".to_owned();
+        reply.next = next(&id);
+        let new = NewRun {
+            id: id.clone(),
+            plan,
+            plan_bytes,
+            place: place.map(|place| place.to_string_lossy().into_owned()),
+            opened,
+            records,
+        };
+        let remembered = request
+            .map(|(request, digest)| {
+                let answer = serde_json::to_string(&reply).map_err(|error| internal(&error))?;
+                Ok::<_, OpError>((request.to_owned(), digest, answer))
+            })
+            .transpose()?;
+        match self.open_run(caller, new, remembered).await? {
+            None => Ok(reply),
+            Some(Raced::Request(answer)) => {
+                let first: SubmitReply = serde_json::from_str(&answer).map_err(|error| internal(&error))?;
+                Ok(SubmitReply { deduplicated: true, ..first })
+            }
+            Some(Raced::Run(state)) => Ok(SubmitReply { state, deduplicated: true, ..reply }),
+        }
+    }
+
+    async fn open_run(
+        &self,
+        caller: &Caller,
+        new: NewRun,
+        remembered: Option<(String, Digest, String)>,
+    ) -> Result<Option<Raced>, OpError> {
+        let stamp = self.stamp(caller);
+        let plan = new.opened.plan;
+        let actor = caller.actor.clone();
+        let raced = self
+            .journal
+            .call(move |ledger| {
+                let id = new.id.clone();
+                let raced = ledger.transact(|tx| {
+                    // Looked up again where nobody can come between: an equal call may have been faster.
+                    if let Some((request, digest, _)) = &remembered
+                        && let Some(earlier) = tx.ledger().earlier(&actor, "submit", request)?
+                    {
+                        return Ok(Some(match earlier.digest == *digest {
+                            true => Ok(Raced::Request(earlier.answer)),
+                            false => Err(request_conflict()),
+                        }));
+                    }
+                    if let Some(row) = tx.ledger().summary(&new.id)? {
+                        let same = row.plan_digest == plan.to_string() && row.actor == actor.as_str();
+                        return Ok(Some(if same { Ok(Raced::Run(row.state)) } else { Err(conflict(&new.id)) }));
+                    }
+                    let id = new.id.clone();
+                    tx.open_run(&stamp, new)?;
+                    tx.ledger().touch([id]);
+                    if let Some((request, digest, answer)) = remembered {
+                        tx.remember(&actor, "submit", &request, &digest, &answer)?;
+                    }
+                    Ok(None)
+                })?;
+                // Where nobody drives, nobody needs it in memory any more.
+                ledger.release(&id);
+                Ok(raced)
+            })
+            .await?;
+        raced.transpose()
+    }
+
+    /// The state of a run that is this very plan by this very actor.
+    async fn same_run(&self, caller: &Caller, id: &RunId, plan: &Digest) -> Result<Option<String>, OpError> {
+        let wanted = id.clone();
+        let Some(row) = self.journal.call(move |ledger| ledger.summary(&wanted)).await? else { return Ok(None) };
+        if row.plan_digest == plan.to_string() && row.actor == caller.actor.as_str() {
+            Ok(Some(row.state))
+        } else {
+            Err(conflict(id))
+        }
+    }
+
+    /// Who appends on behalf of this caller.
+    pub(super) fn stamp(&self, caller: &Caller) -> Stamp {
+        let policy = self.config.digest();
+        let auth = agora_core::record::Auth { how: caller.how.clone(), policy, rule: caller.rule.clone() };
+        Stamp { actor: caller.actor.clone(), auth: Some(auth) }
+    }
+
+    fn opening(
+        &self,
+        caller: &Caller,
+        plan: &Plan,
+        plan_digest: Digest,
+        resolved: &[Resolved],
+        current: &Current,
+        base: Option<BaseRef>,
+    ) -> Result<RunOpened, OpError> {
+        let used: std::collections::BTreeSet<_> = resolved.iter().map(|item| item.target.clone()).collect();
+        let mut targets = Vec::new();
+        for name in used {
+            let target = self.config.targets.get(&name).ok_or_else(|| internal(&"a target without configuration"))?;
+            targets.push(TargetRef {
+                provider: Word::new(target.provider.as_str()).map_err(|error| internal(&error))?,
+                digest: self.config.target_digest(&name).ok_or_else(|| internal(&"a target without a digest"))?,
+                name: Enc::encode(name.as_str()),
+                image: None,
+            });
+        }
+        Ok(RunOpened {
+            log: Enc::encode(self.keys.origin().as_str()),
+            log_seq: 0,
+            plan: plan_digest,
+            queue: Enc::encode(plan.queue.as_str()),
+            registry: RegistryRef {
+                version: current.snapshot.version,
+                digest: current.digest,
+                note: current.note_digest,
+            },
+            targets,
+            tools: caller.tools,
+            agora: Enc::encode(env!("CARGO_PKG_VERSION")),
+            open_ended: plan.open_ended,
+            base,
+            budget: plan.budget.map(|budget| BudgetRef {
+                microusd: budget.microusd,
+                tokens: budget.tokens,
+                wall_ms: budget.wall_ms,
+            }),
+            retain_days: self.config.retain_days,
+        })
+    }
+
+    /// The base tree of a workspace: from the cache, or read now.
+    async fn read_base(&self, place: &Path, workspace: &WorkspaceRef) -> Result<BaseRef, OpError> {
+        let name = Enc::encode(workspace.name.as_str());
+        if !workspace.dirty
+            && let Ok((git_tree, commit)) = git_tree_id(place, &workspace.rev)
+        {
+            let wanted = git_tree.clone();
+            let cached = self
+                .journal
+                .call(move |ledger| {
+                    let Some(tree) = ledger.tree_of_git(&wanted)? else { return Ok(None) };
+                    Ok(ledger.pack_of(&tree)?.map(|(pack, _)| (tree, pack)))
+                })
+                .await?;
+            if let Some((tree, pack)) = cached
+                && self.blobs.has(&tree).await?
+                && self.blobs.has(&pack).await?
+            {
+                return Ok(BaseRef { workspace: name, tree, commit: Some(Enc::encode(&commit)), dirty: false });
+            }
+        }
+        let folder = self.home.join("trees");
+        std::fs::create_dir_all(&folder).map_err(|error| disk(&error))?;
+        let pack_path = folder.join(format!("reading-{}", uuid::Uuid::now_v7().simple()));
+        let read = self.read_base_into(place, workspace, &pack_path).await;
+        // Its bytes are a blob by now, or of no use.
+        let _ = std::fs::remove_file(&pack_path);
+        let base = read?;
+        let tree = base.tree.digest()?;
+        Ok(BaseRef { workspace: name, tree, commit: base.commit.as_deref().map(Enc::encode), dirty: base.dirty })
+    }
+
+    async fn read_base_into(
+        &self,
+        place: &Path,
+        workspace: &WorkspaceRef,
+        pack_path: &Path,
+    ) -> Result<agora_tree::BaseTree, OpError> {
+        let (place, rev, dirty, to) = (place.to_owned(), workspace.rev.clone(), workspace.dirty, pack_path.to_owned());
+        let base = tokio::task::spawn_blocking(move || {
+            let file = std::fs::File::create_new(&to).map_err(|error| disk(&error))?;
+            let mut pack = std::io::BufWriter::new(file);
+            let base = read_base(&place, &rev, dirty, &mut pack)?;
+            std::io::Write::flush(&mut pack).map_err(|error| disk(&error))?;
+            Ok::<_, OpError>(base)
+        })
+        .await
+        .map_err(|error| internal(&error))??;
+        let manifest = base.tree.to_manifest()?;
+        let tree = self.blobs.put(&manifest).await?;
+        let (pack, pack_bytes) = self.blobs.put_file(pack_path).await?;
+        let git_tree = base.git_tree.clone();
+        self.journal
+            .call(move |ledger| ledger.transact(|tx| tx.put_tree(&tree, &pack, pack_bytes, git_tree.as_deref())))
+            .await?;
+        Ok(base)
+    }
+}
+
+/// What of a workspace can be told without reading it.
+fn check_place(place: &Path, workspace: &WorkspaceRef) -> Option<Problem> {
+    let is_repository = place.join(".git").exists() || place.join("HEAD").is_file();
+    if workspace.dirty || !is_repository {
+        return None;
+    }
+    git_tree_id(place, &workspace.rev).err().map(|error| {
+        let mut problem = error.problem();
+        problem.at = Some("/workspace/rev".to_owned());
+        problem
+    })
+}
+
+/// What was there already when a run was to be opened.
+enum Raced {
+    /// The answer to an equal request, as JSON.
+    Request(String),
+    /// The very run, and where it stands.
+    Run(String),
+}
+
+pub(super) fn request_conflict() -> OpError {
+    let what = "this request_id was used before with other arguments";
+    let problem = Problem::new(Class::Caller, "idempotency-conflict", what).at("request_id");
+    OpError::one(problem.hint("use a new request_id"))
+}
+
+fn next(id: &RunId) -> String {
+    format!("watch {{\"run_ids\": [\"{id}\"], \"until\": \"terminal\"}}")
+}
+
+fn conflict(id: &RunId) -> OpError {
+    let problem =
+        Problem::new(Class::Caller, "run-conflict", format!("the run {id} exists with another plan or actor"));
+    OpError::one(problem.at("/id").hint("choose another id, or leave it out and one is made"))
+}
+
+pub(super) fn internal(error: &dyn std::fmt::Display) -> OpError {
+    OpError::one(Problem::new(Class::Bug, "internal", error.to_string()).hint("run `agora-admin doctor`"))
+}
+
+pub(super) fn disk(error: &std::io::Error) -> OpError {
+    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    let code = if full { "disk-full" } else { "home-io" };
+    let hint = "free some disk space, and see that the home can be written; what was accepted is kept";
+    OpError::one(Problem::new(Class::Later, code, error.to_string()).hint(hint))
+}
+
+fn dry(plan: &Plan, resolved: &[Resolved], shape: plan::Overview) -> Result<DryRun, OpError> {
+    let text = |ids: &[agora_core::id::ItemId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let row = |item: &Resolved| ResolvedRow {
+        item_id: item.item.to_string(),
+        target: item.target.to_string(),
+        model: item.model.0.clone(),
+        uses: uses(item).map(|used| (format!("{}/{}", used.kind, used.name), used.digest.to_string())).collect(),
+    };
+    let canonical = match plan.to_value() {
+        Value::Object(members) => members.into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
+    Ok(DryRun {
+        plan_digest: plan.digest()?.to_string(),
+        plan: canonical,
+        layers: shape.layers.iter().map(|layer| text(layer)).collect(),
+        critical_path: text(&shape.critical_path),
+        contention: shape.contention.iter().map(|(lock, items)| (lock.clone(), text(items))).collect(),
+        resolved: resolved.iter().map(row).collect(),
+    })
+}
+
+/// What an item uses from the registry, in the order in which it is laid over.
+fn uses(item: &Resolved) -> impl Iterator<Item = NamedRef> + '_ {
+    let named = |kind: &str, name: &agora_core::id::Name, digest: &Digest| {
+        let kind = Word::new(kind).ok()?;
+        Some(NamedRef { kind, name: Enc::encode(name.as_str()), digest: *digest })
+    };
+    std::iter::once(named("subagent", &item.subagent.0, &item.subagent.1))
+        .chain(item.capabilities.iter().map(move |(name, digest)| named("capability", name, digest)))
+        .chain(item.envs.iter().map(move |(name, digest)| named("env", name, digest)))
+        .chain(item.pipeline.iter().map(move |(name, digest)| named("pipeline", name, digest)))
+        .flatten()
+}
+
+/// The items as records have them, in topological order with ties in plan order, each with what it uses.
+fn added_items(plan: &Plan, resolved: &[Resolved]) -> Result<Vec<(AddedItem, Vec<NamedRef>)>, OpError> {
+    let order = plan.graph().order().map_err(|_| internal(&"a cycle in an accepted plan"))?;
+    order
+        .into_iter()
+        .map(|ix| {
+            let (item, resolved) =
+                plan.items.get(ix).zip(resolved.get(ix)).ok_or_else(|| internal(&"a plan that shrank"))?;
+            let needs = item.needs.iter().map(|(key, need)| {
+                let (usage, path) = match &need.select {
+                    Select::Patch => (InputUse::Patch, None),
+                    Select::Output { path } => (InputUse::Output, Some(Enc::encode(path))),
+                };
+                AddedNeed { key: Enc::encode(key), item: need.from.clone(), usage, path }
+            });
+            let added = AddedItem {
+                id: item.id.clone(),
+                digest: item.digest()?,
+                executor: Enc::encode(item.executor.as_str()),
+                depends_on: item.depends_on.clone(),
+                needs: needs.collect(),
+                locks: item.locks.iter().map(|lock| Enc::encode(lock)).collect(),
+                uses: Vec::new(),
+            };
+            Ok((added, uses(resolved).collect()))
+        })
+        .collect()
+}

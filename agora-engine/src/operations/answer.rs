@@ -1,0 +1,178 @@
+//! `answer`: reply to a question an agent asked, or release a hold.
+
+use agora_core::decide;
+use agora_core::error::{Class, Problem};
+use agora_core::id::{Digest, ItemId, RunId};
+use agora_core::limits::ANSWER_BYTES_MAX;
+use agora_core::worker::Question;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::accept::{internal, request_conflict};
+use super::rows::open_question;
+use super::{Caller, OpError};
+use crate::engine::Engine;
+
+/// The arguments of `answer`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerArgs {
+    /// The run's whole id.
+    pub run_id: String,
+    /// The item that asked.
+    #[serde(default)]
+    pub item_id: Option<String>,
+    /// The question's number, as `status` shows it. Absent: the hold is released.
+    #[serde(default)]
+    pub question_id: Option<u32>,
+    /// The answer in words.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// The answer as one of the options, from 1.
+    #[serde(default)]
+    pub choice: Option<u32>,
+    /// The same id and arguments give the first answer again.
+    #[serde(default)]
+    pub request_id: Option<String>,
+}
+
+/// The reply of `answer`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswerReply {
+    /// The run.
+    pub run_id: String,
+    /// The item that goes on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub item_id: Option<String>,
+    /// `answered`, `released`.
+    pub state: String,
+    /// Whether this is the answer to an earlier, equal call.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub deduplicated: bool,
+    /// What to call next.
+    pub next: String,
+}
+
+impl Engine {
+    /// Replies to a question, or releases a hold.
+    ///
+    /// # Errors
+    /// For questions that are not open, and holds that are not set.
+    pub async fn answer(&self, caller: &Caller, args: AnswerArgs) -> Result<AnswerReply, OpError> {
+        let shown = serde_json::json!([args.run_id, args.item_id, args.question_id, args.text, args.choice]);
+        let digest = Digest::of(shown.to_string().as_bytes());
+        let request = args.request_id.clone();
+        if let Some(reply) = self.earlier::<AnswerReply>(caller, "answer", request.as_deref(), &digest).await? {
+            return Ok(AnswerReply { deduplicated: true, ..reply });
+        }
+        let run = self.find_run(caller, &args.run_id, true).await?.id;
+        let next = format!("watch {{\"run_ids\": [\"{run}\"]}}");
+        let (decided, item_id, state) = match args.question_id {
+            None if args.text.is_some() || args.choice.is_some() || args.item_id.is_some() => {
+                let problem = Problem::new(Class::Caller, "answer-shape", "an answer needs the question's number");
+                return Err(OpError::one(problem.at("question_id").hint("see `status {\"view\": \"inbox\"}`")));
+            }
+            None => (Decided::Release, None, "released"),
+            Some(question) => {
+                let item = args.item_id.as_deref().map(ItemId::new).transpose().map_err(|error| {
+                    OpError::one(Problem::new(Class::Caller, "id-syntax", error.to_string()).at("item_id"))
+                })?;
+                let found = match self.answer_text(&run, item, u64::from(question), &args).await {
+                    Ok(found) => found,
+                    // An equal call may have been faster; then its answer is this one's.
+                    Err(error) => {
+                        let earlier = self.earlier::<AnswerReply>(caller, "answer", request.as_deref(), &digest);
+                        return match earlier.await? {
+                            Some(reply) => Ok(AnswerReply { deduplicated: true, ..reply }),
+                            None => Err(error),
+                        };
+                    }
+                };
+                let (item, text) = found;
+                let answer = self.blobs.put(text.as_bytes()).await?;
+                let answer = decide::Answer { item: Some(item.clone()), question: u64::from(question), answer };
+                (Decided::Answer(answer), Some(item.to_string()), "answered")
+            }
+        };
+        let reply =
+            AnswerReply { run_id: run.to_string(), item_id, state: state.to_owned(), deduplicated: false, next };
+        let answer = serde_json::to_string(&reply).map_err(|error| internal(&error))?;
+        let (stamp, actor) = (self.stamp(caller), caller.actor.clone());
+        let raced = self
+            .journal
+            .call(move |ledger| {
+                ledger.transact(|tx| {
+                    // Looked up again where nobody can come between: an equal call may have been faster.
+                    if let Some(request) = &request
+                        && let Some(earlier) = tx.ledger().earlier(&actor, "answer", request)?
+                    {
+                        return Ok(Some(earlier));
+                    }
+                    let state = tx.run(&run)?;
+                    let decision = match decided {
+                        Decided::Release => decide::release(state),
+                        Decided::Answer(answer) => decide::answer(state, answer),
+                    }?;
+                    tx.append(&stamp, &run, decision.records)?;
+                    tx.ledger().touch([run.clone()]);
+                    if let Some(request) = &request {
+                        tx.remember(&actor, "answer", request, &digest, &answer)?;
+                    }
+                    Ok(None)
+                })
+            })
+            .await?;
+        match raced {
+            None => Ok(reply),
+            Some(earlier) if earlier.digest == digest => {
+                let first: AnswerReply = serde_json::from_str(&earlier.answer).map_err(|error| internal(&error))?;
+                Ok(AnswerReply { deduplicated: true, ..first })
+            }
+            Some(_) => Err(request_conflict()),
+        }
+    }
+
+    /// Whose question it is, and what the answer says: the words, or the option that was chosen.
+    async fn answer_text(
+        &self,
+        run: &RunId,
+        item: Option<ItemId>,
+        question: u64,
+        args: &AnswerArgs,
+    ) -> Result<(ItemId, String), OpError> {
+        let found = self
+            .with_run(run, move |ledger, id| {
+                let state = ledger.board_ref().run(id);
+                let asks = |candidate: &&agora_core::state::ItemState| {
+                    open_question(candidate) == Some(question) && item.as_ref().is_none_or(|item| candidate.id == *item)
+                };
+                let found = state.and_then(|state| state.items.iter().find(asks));
+                Ok(found.and_then(|item| Some((item.id.clone(), item.question.as_ref()?.text))))
+            })
+            .await?;
+        let (item, text) = found.ok_or_else(|| {
+            let problem = Problem::new(Class::Missing, "question-unknown", format!("no question {question} is open"));
+            OpError::one(problem.at("question_id").hint("see `status {\"view\": \"inbox\"}`"))
+        })?;
+        let wrong = |what: String| OpError::one(Problem::new(Class::Caller, "answer-shape", what).at("choice"));
+        let answer = match (&args.text, args.choice) {
+            (Some(text), None) => text.clone(),
+            (None, Some(choice)) => {
+                let asked: Question = agora_core::canon::from_bytes_with_floats(&self.blobs.get(&text).await?)
+                    .map_err(|error| internal(&error))?;
+                let option = usize::try_from(choice).ok().and_then(|at| asked.options.get(at.checked_sub(1)?).cloned());
+                option.ok_or_else(|| wrong(format!("the question has options 1 to {}", asked.options.len())))?
+            }
+            _ => return Err(wrong("give exactly one of text and choice".to_owned())),
+        };
+        if answer.len() > ANSWER_BYTES_MAX {
+            return Err(wrong(format!("an answer has at most {ANSWER_BYTES_MAX} bytes")));
+        }
+        Ok((item, answer))
+    }
+}
+
+enum Decided {
+    Release,
+    Answer(decide::Answer),
+}

@@ -1,0 +1,84 @@
+//! Why nothing happens: the likely cause, what shows it, what it is not, and the next call.
+
+use agora_core::choose::{Board, Capacity};
+use agora_core::state::{Blocked, ItemStatus, RunState};
+use agora_core::time::Time;
+
+use super::rows::{blocked_text, failure_text};
+use super::status::Diagnosis;
+
+/// How many lines of evidence at most.
+const EVIDENCE_MAX: usize = 10;
+
+/// Looks at a run.
+pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, driven: bool) -> Diagnosis {
+    if run.is_over() {
+        return over(run);
+    }
+    let id = &run.id;
+    let blocked: Vec<(usize, Blocked)> = (0..run.items.len())
+        .filter(|ix| run.items[*ix].status != ItemStatus::Pending)
+        .flat_map(|ix| board.blocked(id, ix, now, capacity).into_iter().map(move |why| (ix, why)))
+        .collect();
+    let with = |wanted: fn(&Blocked) -> bool| -> Vec<String> {
+        let line = |(ix, why): &(usize, Blocked)| format!("{}: {}", run.items[*ix].id, blocked_text(why));
+        blocked.iter().filter(|(_, why)| wanted(why)).take(EVIDENCE_MAX).map(line).collect()
+    };
+    let call = |verb: &str| format!("{verb} {{\"run_id\": \"{id}\"}}");
+    let running = run.counts.of(ItemStatus::Running);
+    // The order is that of what somebody can do something about.
+    let candidates: Vec<(&str, Vec<String>, String)> = vec![
+        (
+            "question-open",
+            with(|why| matches!(why, Blocked::Question { .. })),
+            "status {\"view\": \"inbox\"}".to_owned(),
+        ),
+        ("held", with(|why| matches!(why, Blocked::Hold)), call("answer")),
+        (
+            "no-driver",
+            if driven { Vec::new() } else { vec!["no process holds driver.lock".to_owned()] },
+            "an operator runs `agora-admin serve`".to_owned(),
+        ),
+        (
+            "target-down",
+            with(|why| matches!(why, Blocked::TargetDown { .. })),
+            "an operator runs `agora-admin doctor`".to_owned(),
+        ),
+        ("stopping", with(|why| matches!(why, Blocked::Stopping)), call("watch")),
+        ("lock-held", with(|why| matches!(why, Blocked::Lock { .. })), call("watch")),
+        ("back-off", with(|why| matches!(why, Blocked::BackOff { .. })), call("watch")),
+        ("slots-full", with(|why| matches!(why, Blocked::Slot { .. })), call("watch")),
+    ];
+    let found = candidates.iter().position(|(_, evidence, _)| !evidence.is_empty());
+    let ruled_out =
+        candidates.iter().filter(|(_, evidence, _)| evidence.is_empty()).map(|(code, ..)| (*code).to_owned());
+    let ruled_out = ruled_out.collect();
+    match found.and_then(|at| candidates.into_iter().nth(at)) {
+        Some((code, evidence, next)) if running == 0 || code != "slots-full" => {
+            Diagnosis { likely_issue: code.to_owned(), evidence, ruled_out, next }
+        }
+        _ => Diagnosis {
+            likely_issue: "nothing-wrong".to_owned(),
+            evidence: vec![format!("{running} running, {} ready", run.counts.of(ItemStatus::Ready))],
+            ruled_out,
+            next: call("watch"),
+        },
+    }
+}
+
+fn over(run: &RunState) -> Diagnosis {
+    let failed = run.items.iter().filter(|item| item.status == ItemStatus::Failed);
+    let line = |item: &agora_core::state::ItemState| {
+        let why = item.failure.map(|(class, reason)| failure_text(class, reason)).unwrap_or_default();
+        format!("{}: {why} {}", item.id, item.detail.clone().unwrap_or_default()).trim_end().to_owned()
+    };
+    let evidence: Vec<String> = failed.take(EVIDENCE_MAX).map(line).collect();
+    let code = match (evidence.is_empty(), run.word()) {
+        (false, _) => "failed",
+        (true, "done") => "all-done",
+        (true, _) => "cancelled",
+    };
+    let next = format!("result {{\"run_id\": \"{}\"}}", run.id);
+    let evidence = if evidence.is_empty() { vec![format!("the run is {}", run.word())] } else { evidence };
+    Diagnosis { likely_issue: code.to_owned(), evidence, ruled_out: Vec::new(), next }
+}

@@ -1,0 +1,37 @@
+//! The operations behind the nine tools and behind the run-time verbs of agora-admin. Both edges call these and nothing
+//! deeper. One file per verb: arguments, reply, the call.
+//!
+//! Arguments and replies are data with schemas: members in snake case, absent instead of null, unknown members refused.
+
+mod accept;
+mod answer;
+mod audit;
+mod caller;
+mod cancel;
+mod catalog;
+mod check_store;
+mod diagnosis;
+mod dispatch;
+mod facts;
+mod find;
+mod result;
+mod rows;
+mod status;
+mod submit;
+mod trees;
+mod verify;
+mod watch;
+
+pub use answer::{AnswerArgs, AnswerReply};
+pub use audit::{AuditArgs, AuditReply, Axis, CheckRow};
+pub use caller::{Caller, OpError};
+pub use cancel::{CancelArgs, CancelMode, CancelReply};
+pub use catalog::{CatalogArgs, CatalogEntry, CatalogKind, CatalogReply};
+pub use check_store::{CheckStatus, StoreCheck};
+pub use dispatch::{DispatchArgs, DispatchReply};
+pub use facts::{AttemptRow, ItemRow, PatchStat, ProblemRow, RunRow, StateCounts, Text};
+pub use result::{Claims, OutputRow, Page, Part, ResultArgs, ResultReply, VerifyRow};
+pub use status::{Diagnosis, InboxRow, StatusArgs, StatusReply, View};
+pub use submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply, WorkspaceArg};
+pub use trees::{RunTrees, TreeStep};
+pub use watch::{Event, Until, WatchArgs, WatchReply};

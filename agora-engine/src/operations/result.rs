@@ -1,0 +1,431 @@
+//! `result`: what came out.
+
+use std::collections::BTreeMap;
+
+use agora_core::error::{Class, Problem};
+use agora_core::id::{Digest, ItemId, RunId};
+use agora_core::patch::Patch;
+use agora_core::record::OutputArtifact;
+use agora_core::state::ItemState;
+use agora_core::worker::Outcome;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::accept::internal;
+use super::facts::{PatchStat, Text};
+use super::rows::{failure_text, merged_text, state_word, text};
+use super::status::locate;
+use super::{Caller, OpError};
+use crate::engine::Engine;
+
+/// Which part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Part {
+    /// Facts, and the agent's last words.
+    Summary,
+    /// The patch's text.
+    Patch,
+    /// The files the patch touches.
+    Files,
+    /// An output's bytes as text; `path` names it.
+    Output,
+    /// The log.
+    Log,
+    /// The outcome as the worker wrote it.
+    Manifest,
+}
+
+/// The arguments of `result`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResultArgs {
+    /// The run: its id or a unique prefix.
+    pub run_id: String,
+    /// The item. Absent: the run's merged patch.
+    #[serde(default)]
+    pub item_id: Option<String>,
+    /// Which part; `summary` unless said.
+    #[serde(default)]
+    pub part: Option<Part>,
+    /// Which output.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// From this byte on.
+    #[serde(default)]
+    pub offset: Option<u32>,
+    /// At most so many bytes; 16384 unless said, 262144 at most.
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// A page of a large part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Page {
+    /// Its first byte.
+    pub offset: u64,
+    /// All bytes of the part.
+    pub total_bytes: u64,
+    /// The offset of the next page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<u64>,
+    /// The part as a resource.
+    pub resource: String,
+    /// The text.
+    pub content: Text,
+}
+
+/// The worker's own check, as a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct VerifyRow {
+    /// Whether it passed.
+    pub passed: bool,
+    /// What it printed, cut short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<Text>,
+}
+
+/// What the agent claims: never a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Claims {
+    /// Its last words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Text>,
+}
+
+/// An accepted output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OutputRow {
+    /// Its path below `outputs/`, percent-encoded.
+    pub path: String,
+    /// Its digest.
+    pub digest: String,
+    /// Its size.
+    pub size_bytes: u64,
+}
+
+/// The reply of `result`. Everything outside `claims` and outside members marked `untrusted` was measured by agora.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ResultReply {
+    /// The run.
+    pub run_id: String,
+    /// The item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item_id: Option<String>,
+    /// Where it stands.
+    pub state: String,
+    /// `class: reason` of a failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// What the worker said of the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_detail: Option<Text>,
+    /// The patch: of the item, or of the run with everything merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<PatchStat>,
+    /// Path to `+added -removed`; at most 200 rows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Patches of the run that do not apply together, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<String>,
+    /// The outputs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputRow>,
+    /// The worker's own check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifyRow>,
+    /// What was enforced: provider and profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<String>,
+    /// What the agent claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
+    /// The part that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<Page>,
+    /// What to call next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Bytes of a page unless said.
+const PAGE_DEFAULT: u32 = 16_384;
+/// Bytes of a page at most.
+const PAGE_MAX: u32 = 262_144;
+/// Rows of files at most.
+const FILES_MAX: usize = 200;
+/// What of the agent's last words, a failure's detail and a check's report is shown in a summary, in bytes.
+const WORDS_MAX: usize = 4096;
+
+/// What the state says of an item.
+struct Facts {
+    reply: ResultReply,
+    attempt: u64,
+    patch: Option<Digest>,
+    outputs: Vec<OutputArtifact>,
+    log: Option<Digest>,
+    report: Option<Digest>,
+    verify: Option<(bool, Digest)>,
+}
+
+impl Engine {
+    /// What came out.
+    ///
+    /// # Errors
+    /// For runs, items and parts that are not there.
+    pub async fn result(&self, caller: &Caller, args: ResultArgs) -> Result<ResultReply, OpError> {
+        let row = self.find_run(caller, &args.run_id, false).await?;
+        let run = row.id;
+        let part = args.part.unwrap_or(Part::Summary);
+        let Some(item) = args.item_id.clone() else {
+            return self.result_of_run(caller, &run, row.state, &args, part).await;
+        };
+        let id = ItemId::new(item.clone()).map_err(|error| wrong("item_id", error.to_string()))?;
+        let facts = self.with_run(&run, move |ledger, id| {
+            let (state, ix) = locate(ledger, id, &item)?;
+            Ok(facts(id, &state.items[ix]))
+        });
+        let facts = facts.await?;
+        let mut reply = facts.reply.clone();
+        match part {
+            Part::Summary => self.add_words(&run, &id, &facts, &mut reply).await?,
+            Part::Files => {
+                let patch = facts.patch.ok_or_else(|| absent("a patch"))?;
+                reply.files = files(&self.blobs.get(&patch).await?)?;
+            }
+            Part::Patch | Part::Output | Part::Log | Part::Manifest => {
+                let bytes = self.part_of_item(&facts, part, args.path.as_deref()).await?;
+                let name = resource(&run, &id, part, args.path.as_deref());
+                reply.page =
+                    Some(page(&bytes, &args, name, |bytes, limit| text(bytes, &run, &id, facts.attempt, limit)));
+            }
+        }
+        reply.next = next_call(&run, &id, &reply);
+        Ok(reply)
+    }
+
+    async fn result_of_run(
+        &self,
+        caller: &Caller,
+        run: &RunId,
+        state: String,
+        args: &ResultArgs,
+        part: Part,
+    ) -> Result<ResultReply, OpError> {
+        let mut reply = ResultReply::blank(run, None, state);
+        let made = match self.merged_patch(caller, run).await {
+            Ok(made) => made,
+            Err(error) if error.problems.iter().all(|problem| problem.code == "patch-conflict") => {
+                reply.conflicts = error.problems.iter().map(|problem| problem.message.clone()).collect();
+                reply.next = Some(format!("status {{\"run_id\": \"{run}\"}}, then the patch of each item"));
+                return Ok(reply);
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(made) = made else {
+            reply.next = Some(format!("status {{\"run_id\": \"{run}\"}}"));
+            return Ok(reply);
+        };
+        reply.patch = Some(PatchStat {
+            digest: Digest::of(&made.bytes).to_string(),
+            size_bytes: made.bytes.len() as u64,
+            files: made.files,
+            flags: Vec::new(),
+        });
+        match part {
+            Part::Summary | Part::Files => reply.files = files(&made.bytes)?,
+            Part::Patch => {
+                let name = format!("agora://run/{run}/patch");
+                reply.page = Some(page(&made.bytes, args, name, |bytes, limit| merged_text(&bytes, run, limit)));
+            }
+            Part::Output | Part::Log | Part::Manifest => {
+                return Err(wrong("part", "this part is of one item: give its item_id".to_owned()));
+            }
+        }
+        reply.next = Some(format!("`agora-admin apply {run}` makes a branch of it"));
+        Ok(reply)
+    }
+
+    /// The whole bytes of a part, exactly as they are kept: for files, never for an agent.
+    ///
+    /// # Errors
+    /// As [`Engine::result`]; `result-shape` for the parts that are not bytes.
+    pub async fn part_bytes(
+        &self,
+        caller: &Caller,
+        run_id: &str,
+        item_id: Option<&str>,
+        part: Part,
+        path: Option<&str>,
+    ) -> Result<Vec<u8>, OpError> {
+        let run = self.find_run(caller, run_id, false).await?.id;
+        let Some(item) = item_id.map(str::to_owned) else {
+            return match part {
+                Part::Patch => Ok(self.merged_patch(caller, &run).await?.ok_or_else(|| absent("a patch"))?.bytes),
+                _ => Err(wrong("part", "of a whole run there is the patch alone".to_owned())),
+            };
+        };
+        let facts = self.with_run(&run, move |ledger, id| {
+            let (state, ix) = locate(ledger, id, &item)?;
+            Ok(facts(id, &state.items[ix]))
+        });
+        self.part_of_item(&facts.await?, part, path).await
+    }
+
+    async fn part_of_item(&self, facts: &Facts, part: Part, path: Option<&str>) -> Result<Vec<u8>, OpError> {
+        let digest = match part {
+            Part::Patch => facts.patch.ok_or_else(|| absent("a patch"))?,
+            Part::Log => facts.log.ok_or_else(|| absent("a log"))?,
+            Part::Manifest => facts.report.ok_or_else(|| absent("an outcome"))?,
+            Part::Output => {
+                let path = path.ok_or_else(|| wrong("path", "name the output".to_owned()))?;
+                let encoded = agora_core::id::Enc::encode(path);
+                let same = |output: &&OutputArtifact| output.path == encoded || output.path.as_str() == path;
+                let known = || facts.outputs.iter().map(|output| output.path.as_str());
+                let found = facts.outputs.iter().find(same).ok_or_else(|| {
+                    let near = agora_core::error::nearest(path, known()).map_or_else(
+                        || format!("it made: {}", known().take(20).collect::<Vec<_>>().join(", ")),
+                        |near| format!("did you mean {near}?"),
+                    );
+                    OpError::one(
+                        Problem::new(Class::Missing, "part-missing", "there is no such output").at("path").hint(near),
+                    )
+                })?;
+                found.digest
+            }
+            Part::Summary | Part::Files => return Err(wrong("part", "this part is not bytes".to_owned())),
+        };
+        Ok(self.blobs.get(&digest).await?)
+    }
+
+    /// Adds what the worker and the agent said.
+    async fn add_words(&self, run: &RunId, id: &ItemId, facts: &Facts, reply: &mut ResultReply) -> Result<(), OpError> {
+        let words = |words: String| text(words.into_bytes(), run, id, facts.attempt, WORDS_MAX);
+        if let Some(report) = facts.report {
+            let outcome: Outcome =
+                agora_core::canon::from_bytes_with_floats(&self.blobs.get(&report).await?).map_err(|e| internal(&e))?;
+            reply.claims = outcome.summary.map(|summary| Claims { summary: Some(words(summary)) });
+            let detail = outcome.failure.map(|failure| failure.detail).filter(|detail| !detail.is_empty());
+            reply.failure_detail = detail.map(words);
+        }
+        if let Some((passed, report)) = facts.verify {
+            let report = Some(text(self.blobs.get(&report).await?, run, id, facts.attempt, WORDS_MAX));
+            reply.verify = Some(VerifyRow { passed, report });
+        }
+        if let Some(patch) = facts.patch {
+            reply.files = files(&self.blobs.get(&patch).await?)?;
+        }
+        Ok(())
+    }
+}
+
+impl ResultReply {
+    fn blank(run: &RunId, item: Option<&ItemId>, state: String) -> Self {
+        Self {
+            run_id: run.to_string(),
+            item_id: item.map(ToString::to_string),
+            state,
+            failure: None,
+            failure_detail: None,
+            patch: None,
+            files: BTreeMap::new(),
+            conflicts: Vec::new(),
+            outputs: Vec::new(),
+            verify: None,
+            isolation: None,
+            claims: None,
+            page: None,
+            next: None,
+        }
+    }
+}
+
+fn facts(run: &RunId, item: &ItemState) -> Facts {
+    let last = item.last();
+    let mut reply = ResultReply::blank(run, Some(&item.id), state_word(item).to_owned());
+    reply.failure = item.failure.map(|(class, reason)| failure_text(class, reason));
+    let accepted = item.accepted.as_ref();
+    reply.patch = accepted.and_then(|accepted| accepted.patch.as_ref()).map(|patch| PatchStat {
+        digest: patch.digest.to_string(),
+        size_bytes: patch.size_bytes,
+        files: patch.files,
+        flags: patch.flags.iter().map(ToString::to_string).collect(),
+    });
+    let outputs = accepted.map(|accepted| accepted.outputs.clone()).unwrap_or_default();
+    reply.outputs = outputs
+        .iter()
+        .map(|output| OutputRow {
+            path: output.path.to_string(),
+            digest: output.digest.to_string(),
+            size_bytes: output.size_bytes,
+        })
+        .collect();
+    let isolation = item.ended.last().and_then(|ended| ended.isolation.as_ref());
+    reply.isolation = isolation.map(|isolation| format!("{}/{}", isolation.provider, isolation.profile));
+    let verify = last.and_then(|last| last.verify.as_ref()).map(|verify| (verify.passed, verify.report));
+    reply.verify = verify.map(|(passed, _)| VerifyRow { passed, report: None });
+    Facts {
+        reply,
+        attempt: last.map_or(item.attempts, |last| last.attempt),
+        patch: accepted.and_then(|accepted| accepted.patch.as_ref()).map(|patch| patch.digest),
+        outputs,
+        log: last.and_then(|last| last.log.as_ref()).map(|log| log.digest),
+        report: last.and_then(|last| last.report),
+        verify,
+    }
+}
+
+fn wrong(at: &str, what: String) -> OpError {
+    OpError::one(Problem::new(Class::Caller, "result-shape", what).at(at))
+}
+
+fn absent(what: &str) -> OpError {
+    let problem = Problem::new(Class::Missing, "part-missing", format!("there is not {what}, or not yet"));
+    OpError::one(problem.hint("see where the item stands with `status`"))
+}
+
+/// Path to `+added -removed`.
+fn files(patch: &[u8]) -> Result<BTreeMap<String, String>, OpError> {
+    let patch = Patch::parse(patch).map_err(|error| internal(&error))?;
+    let mut rows = BTreeMap::new();
+    for file in patch.files.iter().take(FILES_MAX) {
+        let numbers = if file.is_binary() { "binary".to_owned() } else { format!("+{} -{}", file.added, file.removed) };
+        rows.insert(agora_core::id::Enc::encode(&file.path.to_string()).to_string(), numbers);
+    }
+    Ok(rows)
+}
+
+fn resource(run: &RunId, item: &ItemId, part: Part, path: Option<&str>) -> String {
+    let item = format!("agora://run/{run}/item/{item}");
+    match part {
+        Part::Patch => format!("{item}/patch"),
+        Part::Log => format!("{item}/log"),
+        Part::Output => format!("{item}/output/{}", agora_core::id::Enc::encode(path.unwrap_or_default())),
+        Part::Summary | Part::Files | Part::Manifest => item,
+    }
+}
+
+fn page(bytes: &[u8], args: &ResultArgs, resource: String, shown: impl FnOnce(Vec<u8>, usize) -> Text) -> Page {
+    let limit = args.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX) as usize;
+    let from = (args.offset.unwrap_or(0) as usize).min(bytes.len());
+    let to = from.saturating_add(limit).min(bytes.len());
+    Page {
+        offset: from as u64,
+        total_bytes: bytes.len() as u64,
+        next_offset: (to < bytes.len()).then_some(to as u64),
+        resource,
+        content: shown(bytes[from..to].to_vec(), limit),
+    }
+}
+
+fn next_call(run: &RunId, item: &ItemId, reply: &ResultReply) -> Option<String> {
+    let call = |part: &str| format!("result {{\"run_id\": \"{run}\", \"item_id\": \"{item}\", \"part\": \"{part}\"}}");
+    match reply.page.as_ref() {
+        Some(page) => page.next_offset.map(|offset| format!("the same with \"offset\": {offset}")),
+        None if reply.patch.is_some() => Some(call("patch")),
+        None if reply.failure.is_some() => Some(call("log")),
+        None => None,
+    }
+}

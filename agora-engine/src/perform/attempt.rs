@@ -1,0 +1,260 @@
+//! The life of one attempt, as the driver lives it: prepare, launch, wait, stop if asked, collect.
+//!
+//! Everything it finds out goes back as an input; it changes no state itself. Dropping it stops nothing: the box goes on
+//! and the next driver finds it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agora_core::decide::Finish;
+use agora_core::error::Coded as _;
+use agora_core::id::Enc;
+use agora_core::record::{AttemptFinished, AttemptStarted, OutcomeWord, WorkerRef};
+use agora_core::seam::{BlobStore, ComputeError, ComputeProvider, LaunchSpec};
+use agora_core::worker::{AttemptId, Failure, FailureClass, Reason};
+use tokio::sync::{mpsc, watch};
+
+use super::assignment::{Assignment, Content};
+use super::{collect, prepare};
+use crate::clock::Clock;
+use crate::driver::Input;
+
+/// How long after an attempt's deadline the engine waits for the worker to end it itself.
+const DEADLINE_GRACE: Duration = Duration::from_secs(60);
+/// How long a provider may take to launch.
+const LAUNCH_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What attempts are lived with.
+#[derive(Clone)]
+pub(crate) struct World {
+    /// The home.
+    pub(crate) home: PathBuf,
+    /// Opens providers.
+    pub(crate) providers: Arc<dyn crate::engine::Providers>,
+    /// Keeps bytes.
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    /// Tells time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where inputs go.
+    pub(crate) inputs: mpsc::UnboundedSender<Input>,
+}
+
+/// The driver's hold on a living attempt.
+#[derive(Debug)]
+pub(crate) struct Control {
+    /// Set to true to ask it to stop.
+    pub(crate) stop: watch::Sender<bool>,
+}
+
+/// Lives the attempt to its end.
+pub(crate) async fn life(world: World, assignment: Assignment, mut stop: watch::Receiver<bool>) {
+    let finish = match live(&world, &assignment, &mut stop).await {
+        Ok(finish) => finish,
+        Err(failure) => failed(&world, &assignment, &failure),
+    };
+    // The driver may be gone; then the next one collects again.
+    let _ = world.inputs.send(Input::Finished(Box::new(finish)));
+}
+
+async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver<bool>) -> Result<Finish, Failure> {
+    let provider = world.providers.compute(&world.home, &assignment.target).map_err(|e| compute_failure(&e))?;
+    let folder = world.providers.attempt_folder(&world.home, &assignment.attempt);
+    let handle = match &assignment.handle {
+        Some(handle) => handle.clone(),
+        None => {
+            if assignment.stopping {
+                stop_unrecorded(provider.as_ref(), assignment).await?;
+                return Ok(cancelled(world, assignment));
+            }
+            let content = match &assignment.content {
+                Ok(content) => content,
+                Err(failure) => {
+                    stop_unrecorded(provider.as_ref(), assignment).await?;
+                    return Err(failure.clone());
+                }
+            };
+            match launch(world, provider.as_ref(), assignment, content, &folder).await {
+                Ok(handle) => handle,
+                Err(failure) => {
+                    // What a launch that failed late left running must not outlive its lease (I10).
+                    if let Err(error) = stop_unrecorded(provider.as_ref(), assignment).await {
+                        tracing::warn!(attempt = %describe(&assignment.attempt), detail = %error.detail, "not swept");
+                    }
+                    return Err(failure);
+                }
+            }
+        }
+    };
+    let timed_out = match wait(world, provider.as_ref(), assignment, &handle, stop).await {
+        Ok(timed_out) => timed_out,
+        Err(failure) => {
+            // Its lease ends with this; the box must not outlive it (I10).
+            if let Err(error) = provider.stop(&handle, true).await {
+                tracing::error!(attempt = %describe(&assignment.attempt), %error, "a box may outlive its lease");
+            }
+            return Err(failure);
+        }
+    };
+    let mut finish = collect::collect(world, &folder, assignment).await;
+    blame(&mut finish, timed_out);
+    Ok(finish)
+}
+
+/// Says why an attempt ended that nobody cancelled: its time was up, or something else stopped its worker. Where a cancel is
+/// recorded, the decision makes it a cancelled one whatever stands here.
+fn blame(finish: &mut Finish, timed_out: bool) {
+    let outcome = finish.finished.outcome;
+    let (outcome, reason) = match (outcome, timed_out) {
+        (OutcomeWord::Lost | OutcomeWord::Cancelled, true) => (OutcomeWord::Failed, Reason::Wall),
+        (OutcomeWord::Cancelled, false) => (OutcomeWord::Lost, Reason::WorkerLost),
+        _ => return,
+    };
+    finish.finished.outcome = outcome;
+    finish.finished.class = Some(reason.class());
+    finish.finished.reason = Some(reason);
+}
+
+/// Ends a box that a driver launched and died before it could record it.
+async fn stop_unrecorded(provider: &dyn ComputeProvider, assignment: &Assignment) -> Result<(), Failure> {
+    let found = in_time(provider.list()).await?;
+    for found in found.into_iter().filter(|found| found.attempt == assignment.attempt && found.alive) {
+        if let Some(handle) = found.handle {
+            provider.stop(&handle, false).await.map_err(|error| compute_failure(&error))?;
+        }
+    }
+    Ok(())
+}
+
+async fn launch(
+    world: &World,
+    provider: &dyn ComputeProvider,
+    assignment: &Assignment,
+    content: &Content,
+    folder: &std::path::Path,
+) -> Result<Enc, Failure> {
+    let (profile, _) = in_time(provider.isolation(&assignment.target)).await?;
+    let task = prepare::prepare(world.blobs.as_ref(), folder, assignment, content, profile).await?;
+    let spec = LaunchSpec {
+        attempt: assignment.attempt.clone(),
+        folder: folder.to_owned(),
+        target: assignment.target.clone(),
+        profile,
+    };
+    let launched = in_time(provider.launch(&spec)).await?;
+    let AttemptId { item, attempt, fence, .. } = assignment.attempt.clone();
+    let handle = launched.handle.clone();
+    let started = AttemptStarted {
+        item,
+        attempt,
+        fence,
+        handle: launched.handle,
+        isolation: launched.isolation,
+        image: launched.image,
+        worker: WorkerRef { version: launched.worker_version, digest: launched.worker_digest },
+        task,
+        secrets: Vec::new(),
+    };
+    let _ = world.inputs.send(Input::Started(assignment.attempt.run.clone(), Box::new(started)));
+    Ok(handle)
+}
+
+/// A provider's answer, or a failure when it hangs.
+async fn in_time<T>(answer: impl Future<Output = Result<T, ComputeError>>) -> Result<T, Failure> {
+    tokio::time::timeout(LAUNCH_TIMEOUT, answer)
+        .await
+        .map_err(|_| Failure::new(Reason::LaunchFailed, "the provider did not answer in two minutes"))?
+        .map_err(|error| compute_failure(&error))
+}
+
+/// Waits for the end of the box, stopping it when asked to or when its time is up. Says whether its time was up.
+async fn wait(
+    world: &World,
+    provider: &dyn ComputeProvider,
+    assignment: &Assignment,
+    handle: &Enc,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<bool, Failure> {
+    let left = Duration::from_millis(assignment.deadline.ms_since(world.clock.now())) + DEADLINE_GRACE;
+    let deadline = tokio::time::sleep(left);
+    tokio::pin!(deadline);
+    let asked = async {
+        // An error means that the driver is gone: then nobody asks any more.
+        if stop.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let timed_out = tokio::select! {
+        ended = provider.wait(handle) => return ended.map(|_| false).map_err(|error| compute_failure(&error)),
+        () = asked => false,
+        () = &mut deadline => true,
+    };
+    for at_once in [false, true] {
+        match provider.stop(handle, at_once).await {
+            Ok(()) => break,
+            Err(error) => tracing::warn!(attempt = %describe(&assignment.attempt), %error, "a stop is not proven yet"),
+        }
+    }
+    // Absence is what counts, whatever the stop said.
+    provider.wait(handle).await.map(|_| timed_out).map_err(|error| compute_failure(&error))
+}
+
+fn describe(attempt: &AttemptId) -> String {
+    format!("{}/{}/{}", attempt.run, attempt.item, attempt.attempt)
+}
+
+fn compute_failure(error: &ComputeError) -> Failure {
+    Failure::new(error.reason(), format!("{}: {error}", error.code()))
+}
+
+/// An attempt that failed without an outcome of its worker's.
+fn failed(world: &World, assignment: &Assignment, failure: &Failure) -> Finish {
+    tracing::warn!(
+        attempt = %describe(&assignment.attempt),
+        reason = failure.reason.as_str(),
+        detail = %failure.detail,
+        "an attempt failed before its end could be collected"
+    );
+    let mut finish = blank(world, assignment, OutcomeWord::Failed);
+    finish.finished.class = Some(failure.reason.class());
+    finish.finished.reason = Some(failure.reason);
+    finish.hint_ms = failure.not_before_ms;
+    finish.detail = Some(failure.detail.clone());
+    finish
+}
+
+fn cancelled(world: &World, assignment: &Assignment) -> Finish {
+    let mut finish = blank(world, assignment, OutcomeWord::Cancelled);
+    finish.finished.class = Some(FailureClass::Cancelled);
+    finish.finished.reason = Some(Reason::Caller);
+    finish
+}
+
+/// A finish that says nothing yet but whose it is and how long it took.
+pub(super) fn blank(world: &World, assignment: &Assignment, outcome: OutcomeWord) -> Finish {
+    let AttemptId { run, item, attempt, fence } = assignment.attempt.clone();
+    let finished = AttemptFinished {
+        item,
+        attempt,
+        fence,
+        outcome,
+        duration_ms: world.clock.now().ms_since(assignment.leased_at),
+        outputs: Vec::new(),
+        models: Vec::new(),
+        class: None,
+        reason: None,
+        exit_code: None,
+        signal: None,
+        start_tree: None,
+        result_tree: None,
+        patch: None,
+        draft: None,
+        verify: None,
+        usage: None,
+        usage_broker: None,
+        log: None,
+        report: None,
+        egress: None,
+    };
+    Finish { run, finished, question: None, hint_ms: None, detail: None }
+}

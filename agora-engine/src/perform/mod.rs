@@ -1,0 +1,16 @@
+//! From an effect to the world and back: what an attempt is made of, its life, and what it left.
+//!
+//! `context.rs` reads what a run is bound to; `assignment.rs` says all of one attempt; `prepare.rs` lays out its folder;
+//! `attempt.rs` lives its life; `collect.rs` checks what it left; `seal.rs` signs.
+
+mod assignment;
+mod attempt;
+mod collect;
+mod context;
+mod prepare;
+mod seal;
+
+pub(crate) use assignment::{Assignment, assign, terms};
+pub(crate) use attempt::{Control, World, life};
+pub(crate) use context::{RunContext, Wanted};
+pub(crate) use seal::{log_note, log_place, seal};

@@ -1,0 +1,18 @@
+//! The engine as a whole: real journal, keys, registry and trees; fake providers.
+
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the failure")]
+
+#[expect(dead_code, reason = "the bench uses more of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod driving;
+mod evidence;
+mod flow;
+mod hostile;
+mod integrity;
+mod locks;
+mod processes;
+mod registry;
+mod scale;
+mod store;
+mod trees;
