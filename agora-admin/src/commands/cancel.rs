@@ -1,0 +1,49 @@
+//! `cancel`: stop a run or an item.
+
+use agora_engine::operations::{CancelArgs, CancelMode, CancelReply};
+
+use crate::cli::{Context, detach};
+use crate::error::{Doing as _, Exit, Failure};
+use crate::output::Line;
+
+/// The arguments of `cancel`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  agora-admin cancel RUN --reason \"wrong branch\"\n  agora-admin cancel RUN ITEM")]
+pub(crate) struct Args {
+    /// The run's whole id
+    run: String,
+    /// Only this item
+    item: Option<String>,
+    /// Why; at most 1,000 characters, kept as evidence
+    #[arg(long, default_value = "cancelled on the command line")]
+    reason: String,
+}
+
+/// Stops a run or an item.
+///
+/// # Errors
+/// For runs and items that are not there.
+pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let what = args.item.clone().unwrap_or_else(|| args.run.clone());
+    let wish = CancelArgs { run_id: args.run, item_id: args.item, mode: Some(CancelMode::Stop), reason: args.reason };
+    ask(context, wish, format!("cancel {what}")).await
+}
+
+/// Asks the engine, and says what came of it.
+pub(super) async fn ask(context: &Context, wish: CancelArgs, doing: String) -> Result<Exit, Failure> {
+    let engine = context.engine().await?;
+    let reply: CancelReply = engine.cancel(&context.caller()?, wish).await.doing(doing)?;
+    context.out.reply(&reply, |page| {
+        let what = reply.item_id.as_deref().unwrap_or(&reply.run_id);
+        page.line(Line::of(&reply.state).and(what));
+        page.next(match reply.state.as_str() {
+            "held" => format!("agora-admin release {}", reply.run_id),
+            _ => format!("agora-admin status {}", reply.run_id),
+        });
+    })?;
+    if reply.state != "held" {
+        // Only a driver stops what runs.
+        detach::hand_over(context, &engine).await?.tell(context);
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,30 @@
+//! `hold`: start nothing new in a run.
+
+use agora_engine::operations::{CancelArgs, CancelMode};
+
+use super::cancel;
+use crate::cli::Context;
+use crate::error::{Exit, Failure};
+
+/// The arguments of `hold`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  agora-admin hold RUN --reason \"until the review is done\"\n  agora-admin release RUN"
+)]
+pub(crate) struct Args {
+    /// The run's whole id
+    run: String,
+    /// Why; at most 1,000 characters, kept as evidence
+    #[arg(long, default_value = "held on the command line")]
+    reason: String,
+}
+
+/// Holds a run.
+///
+/// # Errors
+/// For a run that is not there.
+pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
+    let doing = format!("hold {}", args.run);
+    let wish = CancelArgs { run_id: args.run, item_id: None, mode: Some(CancelMode::Hold), reason: args.reason };
+    cancel::ask(context, wish, doing).await
+}

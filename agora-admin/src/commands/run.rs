@@ -1,0 +1,55 @@
+//! From a verb to its file.
+
+use super::{
+    answer, apply, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, hold, init, logs,
+    mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
+};
+use crate::cli::logs::Reader;
+use crate::cli::{Context, Verb};
+use crate::error::{Exit, Failure};
+
+/// Who reads what a verb logs.
+pub(crate) fn reader(verb: &Verb) -> Reader {
+    match verb {
+        Verb::Serve(args) if args.is_detached() => Reader::Detached,
+        Verb::Serve(_) => Reader::Service,
+        _ => Reader::Verb,
+    }
+}
+
+/// Does a verb.
+///
+/// # Errors
+/// Why it was not done.
+pub(crate) async fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Init(args) => init::run(context, args).await,
+        Verb::Doctor(args) => doctor::run(context, args).await,
+        Verb::McpConfig(args) => mcp_config::run(context, &args),
+        Verb::Deploy(args) => deploy::run(context, args).await,
+        Verb::Capability(verb) => entries::capability(context, verb).await,
+        Verb::Subagent(verb) => entries::subagent(context, verb).await,
+        Verb::Env(verb) => entries::env(context, verb).await,
+        Verb::Pipeline(verb) => entries::pipeline(context, verb).await,
+        Verb::Workspace(places::WorkspaceVerb::List) => places::workspaces(context).await,
+        Verb::Target(places::TargetVerb::List) => places::targets(context).await,
+        Verb::Queue(places::QueueVerb::List) => places::queues(context).await,
+        Verb::Submit(args) => submit::run(context, args).await,
+        Verb::Validate(args) => validate::run(context, args).await,
+        Verb::Dispatch(args) => dispatch::run(context, args).await,
+        Verb::Runs(args) => runs::run(context, args).await,
+        Verb::Status(args) => status::run(context, args).await,
+        Verb::Diagnose(args) => diagnose::run(context, args).await,
+        Verb::Watch(args) => watch::run(context, args).await,
+        Verb::Logs(args) => logs::run(context, args).await,
+        Verb::Result(args) => result::run(context, args).await,
+        Verb::Apply(args) => apply::run(context, args).await,
+        Verb::Answer(args) => answer::run(context, args).await,
+        Verb::Cancel(args) => cancel::run(context, args).await,
+        Verb::Hold(args) => hold::run(context, args).await,
+        Verb::Release(args) => release::run(context, args).await,
+        Verb::Audit(args) => audit::run(context, args).await,
+        Verb::Serve(args) => serve::run(context, args).await,
+        Verb::Completions(args) => completions::run(context, &args),
+    }
+}

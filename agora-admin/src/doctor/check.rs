@@ -1,0 +1,111 @@
+//! What a check says.
+
+use agora_core::error::Problem;
+use serde::Serialize;
+
+/// How a check went, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// Fine.
+    Ok,
+    /// Worth mending; everything works.
+    Warn,
+    /// It could not be found out.
+    Unknown,
+    /// Something does not work, or a promise is broken.
+    Fail,
+}
+
+impl Status {
+    /// All of them, from good to bad.
+    pub(crate) const ALL: [Self; 4] = [Self::Ok, Self::Warn, Self::Unknown, Self::Fail];
+
+    /// The word that is shown.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Unknown => "unknown",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// One line of `doctor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Check {
+    check: &'static str,
+    status: Status,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+impl Check {
+    fn new(check: &'static str, status: Status, detail: impl Into<String>) -> Self {
+        Self { check, status, detail: detail.into(), code: None, remedy: None }
+    }
+
+    /// It is fine.
+    pub(crate) fn ok(check: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(check, Status::Ok, detail)
+    }
+
+    /// It is worth mending.
+    pub(crate) fn warn(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(check, Status::Warn, detail) }
+    }
+
+    /// It could not be found out.
+    pub(crate) fn unknown(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(check, Status::Unknown, detail) }
+    }
+
+    /// It does not work.
+    pub(crate) fn fail(check: &'static str, detail: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(check, Status::Fail, detail) }
+    }
+
+    /// It does not work, as an error says.
+    pub(crate) fn problem(check: &'static str, problem: &Problem) -> Self {
+        let at = problem.at.as_ref().map(|at| format!(" (at {at})")).unwrap_or_default();
+        Self {
+            code: Some(problem.code.clone()),
+            remedy: problem.hint.clone(),
+            ..Self::new(check, Status::Fail, format!("{}{at}", problem.message))
+        }
+    }
+
+    /// As the engine says it.
+    pub(crate) fn with(check: &'static str, status: Status, detail: String, remedy: Option<String>) -> Self {
+        Self { remedy, ..Self::new(check, status, detail) }
+    }
+
+    /// What is looked at.
+    pub(crate) fn name(&self) -> &'static str {
+        self.check
+    }
+
+    /// How it went.
+    pub(crate) fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Whether it is fine.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.status == Status::Ok
+    }
+
+    /// What was found.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What to do.
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+}

@@ -1,0 +1,106 @@
+//! The home, who owns it, its modes, and its keys.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use agora_admin::keys::{REGISTRY_ADMIN, private_path};
+use agora_core::error::Coded as _;
+use agora_engine::keys::{Keys, Role, trusted};
+
+use super::check::Check;
+
+/// The home itself: a folder, this user's, nobody else's to enter.
+pub(super) fn home(home: &Path) -> Vec<Check> {
+    let found = match std::fs::metadata(home) {
+        Ok(found) => found,
+        Err(error) => {
+            return vec![Check::fail("home", format!("{}: {error}", home.display()), "run `agora-admin init`")];
+        }
+    };
+    match owned(&found, home, 0o700) {
+        Some(check) => vec![check],
+        None => vec![Check::ok("home", format!("{}, mode 0700", home.display()))],
+    }
+}
+
+fn owned(found: &Metadata, path: &Path, mode: u32) -> Option<Check> {
+    let (uid, shown) = (rustix::process::geteuid().as_raw(), path.display());
+    if found.uid() != uid {
+        let detail = format!("{shown} belongs to the user {}, and this is {uid}", found.uid());
+        return Some(Check::fail("home", detail, "run agora as the user that owns the home, and nobody else"));
+    }
+    if found.mode() & 0o077 != 0 {
+        let detail = format!("{shown} has mode {:04o}: others may use it", found.mode() & 0o7777);
+        return Some(Check::fail("home", detail, format!("run `chmod {mode:o} {shown}`")));
+    }
+    None
+}
+
+/// The keys: whole pairs that only this user may read. The key of the registry is looked at and not opened.
+pub(super) fn keys(home: &Path) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match Keys::open(home) {
+        Ok(keys) => checks.push(Check::ok("keys", format!("log, run and attest of {}", keys.origin()))),
+        Err(error) => checks.push(Check::problem("keys", &error.problem())),
+    }
+    for role in Role::ALL.map(Role::as_str).into_iter().chain([REGISTRY_ADMIN]) {
+        let path = private_path(home, role);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) => checks.extend(owned(&found, &path, 0o600).map(|check| check_named("keys", check))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && role == REGISTRY_ADMIN => {
+                let detail = "the registry's key is not on this machine: nothing can be deployed from here";
+                checks.push(Check::warn("keys", detail, "restore keys/registry-admin.key if it should be"));
+            }
+            // The engine's own keys were told of above.
+            Err(_) => {}
+        }
+    }
+    match trusted(home, REGISTRY_ADMIN) {
+        Ok(keys) => checks.push(Check::ok("trust", format!("{} pinned for the registry", keys.len()))),
+        Err(error) => checks.push(Check::problem("trust", &error.problem())),
+    }
+    checks
+}
+
+fn check_named(name: &'static str, check: Check) -> Check {
+    Check::with(name, check.status(), check.detail().to_owned(), check.remedy().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::check::Status;
+    use super::*;
+
+    fn mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_home_that_others_may_enter_fails_and_a_closed_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        mode(folder.path(), 0o755);
+        let open = home(folder.path()).remove(0);
+        assert_eq!(open.status(), Status::Fail);
+        assert!(open.remedy().unwrap().starts_with("run `chmod 700 "), "{open:?}");
+        mode(folder.path(), 0o700);
+        assert!(home(folder.path()).remove(0).is_ok());
+    }
+
+    #[test]
+    fn keys_that_are_not_there_or_open_to_others_are_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let checks = keys(folder.path());
+        assert!(checks.iter().all(|check| !check.is_ok()), "{checks:?}");
+        std::fs::create_dir(folder.path().join("keys")).unwrap();
+        let key = private_path(folder.path(), REGISTRY_ADMIN);
+        std::fs::write(&key, "").unwrap();
+        mode(&key, 0o644);
+        let detail = |checks: &[Check]| checks.iter().any(|check| check.detail().contains("mode 0644"));
+        assert!(detail(&keys(folder.path())));
+        mode(&key, 0o600);
+        assert!(!detail(&keys(folder.path())));
+    }
+}

@@ -1,0 +1,48 @@
+//! The journal, its projections, the bytes of results, and who drives.
+
+use agora_engine::Engine;
+use agora_engine::operations::{CheckStatus, StoreCheck};
+
+use super::check::{Check, Status};
+use crate::cli::Context;
+use crate::error::Doing as _;
+
+/// Looks at the store through the engine, which changes nothing for it.
+pub(super) async fn store(context: &Context, deep: bool) -> Vec<Check> {
+    if !Engine::has_store(&context.home) {
+        return vec![Check::warn(
+            "store",
+            "there is no store.db: nothing was submitted yet, or it was lost",
+            "if there were runs, restore it from the last backup",
+        )];
+    }
+    let engine = match context.engine().await {
+        Ok(engine) => engine,
+        Err(failure) => return failure.problems.iter().map(|problem| Check::problem("store", problem)).collect(),
+    };
+    let mut checks = match engine.check_store(deep).await {
+        Ok(rows) => rows.into_iter().map(row).collect(),
+        Err(error) => error.problems.iter().map(|problem| Check::problem("store", problem)).collect::<Vec<_>>(),
+    };
+    checks.push(match (engine.driven(), engine.has_open_runs().await.doing("look for open runs")) {
+        (true, _) => Check::ok("driver", "a process drives this home"),
+        (false, Ok(false)) => Check::ok("driver", "nothing is left to drive"),
+        (false, Ok(true)) => Check::warn("driver", "runs are open and nobody drives them", "run `agora-admin serve`"),
+        (false, Err(failure)) => match failure.problems.first() {
+            Some(problem) => Check::problem("driver", problem),
+            None => Check::unknown("driver", "the store does not answer", "try again"),
+        },
+    });
+    checks
+}
+
+fn row(row: StoreCheck) -> Check {
+    let status = match row.status {
+        CheckStatus::Ok => Status::Ok,
+        CheckStatus::Warn => Status::Warn,
+        CheckStatus::Fail => Status::Fail,
+        CheckStatus::Unknown => Status::Unknown,
+    };
+    let run = row.run_id.map(|run| format!("run {run}: ")).unwrap_or_default();
+    Check::with(row.code, status, format!("{run}{}", row.detail), row.hint)
+}

@@ -1,0 +1,331 @@
+//! Making a home: folders, keys, an empty signed registry, a commented `agora.toml`. Safe to repeat.
+//!
+//! Each step looks first and makes only what is not there, so a home that a crash left half-made is completed by the next
+//! call, and a whole one is found as it is. Nothing that exists is written over: a key that was lost, or a registry that
+//! was, is told of and not replaced. The store is made by the engine, later.
+
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use agora_core::error::{Class, Coded};
+use agora_core::registry::RegistryError;
+use agora_core::registry::note::admin_key_name;
+use agora_core::seam::BlobStore;
+use agora_core::time::Time;
+use agora_engine::config::CONFIG_FILE;
+use agora_engine::config::file::{self, FileError, Folder};
+use agora_engine::keys::{KEYS_FOLDER, KeyError, Origin, Role, TRUST_FOLDER, origin, trusted, trusted_path};
+use agora_engine::registry::{NOTE_FILE, REGISTRY_FOLDER, ReadError, RegistryReader};
+
+use crate::keys::{AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, random};
+use crate::registry::{Draft, LOCK_WAIT, LockError, PublishError, RegistryLock, Staged, WriteError, disk, publish};
+
+/// The folders of a home.
+const FOLDERS: [&str; 7] = [KEYS_FOLDER, TRUST_FOLDER, REGISTRY_FOLDER, "blobs", "trees", "attempts", "logs"];
+/// What a home may hold besides: a folder with none of these and none of [`FOLDERS`] is somebody else's.
+const FILES: [&str; 3] = [CONFIG_FILE, "store.db", "driver.lock"];
+/// The most entries of a folder that are looked at to tell whose it is.
+const ENTRIES_MAX: usize = 10_000;
+/// The longest part of a host's name that goes into an origin: a label of DNS.
+const HOST_BYTES_MAX: usize = 63;
+
+/// The `agora.toml` of a new home: everything it can say, commented, with the defaults that hold without it.
+const CONFIG_TEXT: &str = include_str!("agora.toml");
+
+/// Why a home was not made whole.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The folder is there and holds other things.
+    #[error("{} holds other things and none of agora's", .0.display())]
+    Foreign(PathBuf),
+    /// The home, or a folder in it, is not a folder or cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Something cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A key is lost or unfit.
+    #[error(transparent)]
+    Key(#[from] AdminKeyError),
+    /// Another agora-admin is at it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The registry that is there is refused.
+    #[error(transparent)]
+    Registry(#[from] ReadError),
+    /// The first version cannot be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+impl InitError {
+    fn inner(&self) -> Option<&dyn Coded> {
+        match self {
+            Self::Foreign(_) => None,
+            Self::File(error) => Some(error),
+            Self::Write(error) => Some(error),
+            Self::Key(error) => Some(error),
+            Self::Lock(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            Self::Publish(error) => Some(error),
+        }
+    }
+}
+
+impl From<KeyError> for InitError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error.into())
+    }
+}
+
+impl Coded for InitError {
+    fn class(&self) -> Class {
+        self.inner().map_or(Class::Operator, Coded::class)
+    }
+    fn code(&self) -> &'static str {
+        self.inner().map_or("home-foreign", Coded::code)
+    }
+    fn hint(&self) -> Option<String> {
+        match self.inner() {
+            Some(error) => error.hint(),
+            None => Some("name an empty folder, or one that is not there yet, with --home".to_owned()),
+        }
+    }
+    fn at(&self) -> Option<String> {
+        match self {
+            Self::Foreign(path) => Some(path.display().to_string()),
+            _ => self.inner().and_then(Coded::at),
+        }
+    }
+}
+
+/// What became of one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Did {
+    /// It was not there and is now.
+    Made,
+    /// It was half there and is whole now, or was open to others and is not now.
+    Completed,
+    /// It was there.
+    Found,
+}
+
+/// One line of what was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The thing: a path in the home, `.` being the home itself.
+    pub what: String,
+    /// What became of it.
+    pub did: Did,
+}
+
+/// A whole home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+    /// The log's origin.
+    pub origin: Origin,
+    /// The registry's id.
+    pub registry: String,
+    /// The registry's version.
+    pub version: u64,
+}
+
+impl Home {
+    /// Whether all of it was there already.
+    #[must_use]
+    pub fn was_whole(&self) -> bool {
+        self.steps.iter().all(|step| step.did == Did::Found)
+    }
+}
+
+/// What `init` has to be told.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// The machine's name: the readable part of a new log's origin.
+    pub host: &'a str,
+    /// The time.
+    pub now: Time,
+    /// The registry version that a store in this home has accepted, if there is one: a registry that was lost is not
+    /// begun again at version 1.
+    pub seen_version: Option<u64>,
+}
+
+/// Makes the home and its folders, mode 0700, so that a blob store can be opened in it.
+///
+/// # Errors
+/// [`InitError::Foreign`] for a folder with other things in it; [`InitError::Write`], [`InitError::File`].
+pub fn prepare(home: &Path) -> Result<Vec<Step>, InitError> {
+    let mut steps = Vec::new();
+    let did = match Folder::open(home)? {
+        Some(folder) => {
+            refuse_foreign(&folder)?;
+            close_to_others(home)?
+        }
+        None => {
+            make(home, true)?;
+            Did::Made
+        }
+    };
+    steps.push(Step { what: ".".to_owned(), did });
+    for name in FOLDERS {
+        let path = home.join(name);
+        let did = match Folder::open(&path)? {
+            Some(_) => Did::Found,
+            None => {
+                make(&path, false)?;
+                Did::Made
+            }
+        };
+        steps.push(Step { what: format!("{name}/"), did });
+    }
+    disk::sync_folder(home)?;
+    Ok(steps)
+}
+
+fn make(path: &Path, with_parents: bool) -> Result<(), WriteError> {
+    let made = std::fs::DirBuilder::new().mode(0o700).recursive(with_parents).create(path);
+    match made {
+        // Another `init` was faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map_err(|source| WriteError::new(path, source)),
+    }
+}
+
+/// A slip such as `--home ~` must not change the mode of a folder that is not agora's, nor fill it.
+fn refuse_foreign(folder: &Folder) -> Result<(), InitError> {
+    let entries = folder.list(ENTRIES_MAX)?;
+    let ours = |name: &std::ffi::OsStr| FOLDERS.iter().chain(&FILES).any(|known| *known == name);
+    if entries.is_empty() || entries.iter().any(|(name, _)| ours(name)) {
+        return Ok(());
+    }
+    Err(InitError::Foreign(folder.path().to_owned()))
+}
+
+fn close_to_others(home: &Path) -> Result<Did, WriteError> {
+    let failed = |source| WriteError::new(home, source);
+    let mode = std::fs::metadata(home).map_err(failed)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(Did::Found);
+    }
+    std::fs::set_permissions(home, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    Ok(Did::Completed)
+}
+
+/// Makes the home whole: what [`prepare`] makes, keys, registry, configuration.
+///
+/// # Errors
+/// [`InitError`]: what stands in the way, and nothing written over.
+pub async fn init(home: &Path, blobs: &dyn BlobStore, options: Options<'_>) -> Result<Home, InitError> {
+    let mut steps = prepare(home)?;
+    // Two at once: the second finds what the first made.
+    let lock = RegistryLock::acquire(home, LOCK_WAIT).await?;
+    let origin = ensure_keys(home, options.host, &mut steps)?;
+    let (registry, version) = ensure_registry(home, &lock, blobs, options, &mut steps).await?;
+    let made = disk::create(&home.join(CONFIG_FILE), CONFIG_TEXT.as_bytes())?;
+    steps.push(Step { what: CONFIG_FILE.to_owned(), did: if made { Did::Made } else { Did::Found } });
+    Ok(Home { steps, origin, registry, version })
+}
+
+fn key_step(stem: &str, made: Made) -> Step {
+    let did = match made {
+        Made::Made => Did::Made,
+        Made::Completed => Did::Completed,
+        Made::Found => Did::Found,
+    };
+    Step { what: format!("{KEYS_FOLDER}/{stem}.key"), did }
+}
+
+/// The keys of the log and what hangs on its origin. The origin is chosen once: it is the name of the log's public key,
+/// and nothing can have been signed under it before that file is there.
+fn ensure_keys(home: &Path, host: &str, steps: &mut Vec<Step>) -> Result<Origin, InitError> {
+    let chosen = match origin(home) {
+        Ok(origin) => origin,
+        Err(KeyError::Missing(_)) => choose_origin(host)?,
+        Err(error) => return Err(error.into()),
+    };
+    for role in Role::ALL {
+        let (made, _) = ensure(home, role.as_str(), &role.key_name(&chosen))?;
+        steps.push(key_step(role.as_str(), made));
+    }
+    // What is on the disk counts, should another have been faster.
+    Ok(origin(home)?)
+}
+
+/// `<host>.local/<8 hex digits>`: readable, and unique without asking anybody.
+fn choose_origin(host: &str) -> Result<Origin, InitError> {
+    let slug: String = host
+        .bytes()
+        .take_while(|byte| *byte != b'.')
+        .map(|byte| byte.to_ascii_lowercase())
+        .filter(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+        .take(HOST_BYTES_MAX)
+        .map(char::from)
+        .collect();
+    let slug = slug.trim_matches('-');
+    let slug = if slug.is_empty() { "agora" } else { slug };
+    let text = format!("{slug}.local/{:08x}", u32::from_be_bytes(random::<4>()?));
+    // The alphabet above is a part of an origin's.
+    Origin::new(&text).ok_or(InitError::Key(AdminKeyError::Random))
+}
+
+/// The registry's id: in the name of its pinned key, or 128 new random bits.
+fn registry_id(home: &Path) -> Result<Option<String>, InitError> {
+    let keys = match trusted(home, REGISTRY_ADMIN) {
+        Ok(keys) => keys,
+        Err(KeyError::Missing(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let id = keys.iter().find_map(|key| key.name.strip_prefix(&admin_key_name("")).map(str::to_owned));
+    id.map(Some).ok_or_else(|| {
+        InitError::from(KeyError::Malformed {
+            path: trusted_path(home, REGISTRY_ADMIN),
+            wanted: "the key of a registry",
+            why: "its name is another role's".to_owned(),
+        })
+    })
+}
+
+async fn ensure_registry(
+    home: &Path,
+    lock: &RegistryLock,
+    blobs: &dyn BlobStore,
+    options: Options<'_>,
+    steps: &mut Vec<Step>,
+) -> Result<(String, u64), InitError> {
+    let what = format!("{REGISTRY_FOLDER}/{NOTE_FILE}");
+    let note = home.join(REGISTRY_FOLDER).join(NOTE_FILE);
+    let has_note = file::read(&note, 64 << 10)?.is_some();
+    let id = registry_id(home)?;
+    if has_note {
+        // A registry without its pinned key: whoever put it there, it is not trusted because it is there.
+        if id.is_none() {
+            return Err(KeyError::Missing(trusted_path(home, REGISTRY_ADMIN)).into());
+        }
+        let (made, _) = ensure(home, REGISTRY_ADMIN, "")?;
+        steps.push(key_step(REGISTRY_ADMIN, made));
+        let current = RegistryReader::open(home).read(None, blobs).await?;
+        steps.push(Step { what, did: Did::Found });
+        return Ok((current.snapshot.registry, current.snapshot.version));
+    }
+    if options.seen_version.is_some() {
+        return Err(ReadError::Registry(RegistryError::Missing { seen_before: true }).into());
+    }
+    let id = match id {
+        Some(id) => id,
+        None => random::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    let (made, key) = ensure(home, REGISTRY_ADMIN, &admin_key_name(&id))?;
+    steps.push(key_step(REGISTRY_ADMIN, made));
+    let id = key.name.strip_prefix(&admin_key_name("")).unwrap_or(&id).to_owned();
+    // Without a note no version was ever in force, so a `snapshot.json` alone is what a crash left: it is written anew.
+    let draft = Draft::first(id.clone(), key.to_string(), options.now);
+    let admin = AdminKey::open(home, &id, std::slice::from_ref(&key))?;
+    let published = publish(lock, &draft, &admin, &Staged::default(), blobs).await?;
+    steps.push(Step { what, did: Did::Made });
+    Ok((id, published.version))
+}
+
+#[cfg(test)]
+mod tests;

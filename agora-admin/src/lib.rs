@@ -1,0 +1,5 @@
+//! Talks to operators: the only code that signs registry snapshots and opens a registry-admin key.
+
+pub mod init;
+pub mod keys;
+pub mod registry;
