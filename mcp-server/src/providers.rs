@@ -1,0 +1,27 @@
+//! agora's own providers, as the engine asks for them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
+use agora_core::target::Target;
+use agora_core::worker::AttemptId;
+use agora_engine::Providers;
+
+/// The providers of `agora-providers`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BuiltIn;
+
+impl Providers for BuiltIn {
+    fn compute(&self, home: &Path, target: &Target) -> Result<Arc<dyn ComputeProvider>, ComputeError> {
+        agora_providers::open(home, target)
+    }
+
+    fn blobs(&self, home: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
+        Ok(agora_providers::open_blobs(home))
+    }
+
+    fn attempt_folder(&self, home: &Path, attempt: &AttemptId) -> PathBuf {
+        agora_providers::process::attempt_folder(home, attempt)
+    }
+}
