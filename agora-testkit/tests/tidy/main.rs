@@ -1,0 +1,15 @@
+//! What no compiler checks: who may depend on whom, that core stays pure, that docs and code speak of the same codes, that
+//! links lead somewhere, that every ignored test has a lane, and words that belong in no file. Prints the longest files and
+//! functions.
+
+#![expect(clippy::unwrap_used, reason = "a panic is the failure, in what tests share too")]
+
+mod codes;
+mod files;
+mod lanes;
+mod layers;
+mod length;
+mod links;
+mod purity;
+mod source;
+mod words;

@@ -1,0 +1,29 @@
+# Names, no logic. `.ci/run` is what has to hold.
+
+default:
+    @just --list
+
+# everything
+verify:
+    .ci/run
+
+# the quick part of it
+check:
+    AGORA_CI_WITHOUT="needs_root example_hello example_fan_out examples_as_user peers" .ci/run
+
+test:
+    cargo test --workspace
+
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+format:
+    cargo fmt --all
+
+# layers, words, codes in step with docs/errors.md; prints the longest files and functions
+tidy:
+    cargo test -p agora-testkit --test tidy -- --nocapture
+
+# the README's first command
+example:
+    examples/fan-out/run.sh
