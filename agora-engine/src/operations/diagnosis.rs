@@ -1,6 +1,7 @@
 //! Why nothing happens: the likely cause, what shows it, what it is not, and the next call.
 
 use agora_core::choose::{Board, Capacity};
+use agora_core::record::RunOutcome;
 use agora_core::state::{Blocked, ItemStatus, RunState};
 use agora_core::time::Time;
 
@@ -73,10 +74,11 @@ fn over(run: &RunState) -> Diagnosis {
         format!("{}: {why} {}", item.id, item.detail.clone().unwrap_or_default()).trim_end().to_owned()
     };
     let evidence: Vec<String> = failed.take(EVIDENCE_MAX).map(line).collect();
-    let code = match (evidence.is_empty(), run.word()) {
+    let all_done = run.completed.is_some_and(|(outcome, _)| outcome == RunOutcome::Done);
+    let code = match (evidence.is_empty(), all_done) {
         (false, _) => "failed",
-        (true, "done") => "all-done",
-        (true, _) => "cancelled",
+        (true, true) => "all-done",
+        (true, false) => "cancelled",
     };
     let next = format!("result {{\"run_id\": \"{}\"}}", run.id);
     let evidence = if evidence.is_empty() { vec![format!("the run is {}", run.word())] } else { evidence };
