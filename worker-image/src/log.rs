@@ -141,7 +141,8 @@ impl Log {
         for stream in [Stream::Out, Stream::Err] {
             let mut kept = std::mem::take(&mut self.streams[stream as usize]);
             self.text(stream, &kept.pending);
-            let room = (LOG_BYTES_MAX - NOTES_BYTES).saturating_sub(self.size_bytes);
+            // Half of what is left, so that however much one stream brings, the next one's end has room too.
+            let room = (LOG_BYTES_MAX - NOTES_BYTES).saturating_sub(self.size_bytes) / 2;
             let tail: Vec<u8> = kept.tail.drain(..).collect();
             let start = start_that_fits(&tail, room);
             kept.dropped += start as u64;
