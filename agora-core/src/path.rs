@@ -204,7 +204,7 @@ pub fn check_structure(path: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Checks each path, and all of them against each other: none twice, none equal to another after lower-casing (in
-/// [`Scope::Workspace`] that is a flag, see [`case_collisions`]), none both file and folder.
+/// [`Scope::Workspace`] that is a flag, see `case_collisions`), none both file and folder.
 ///
 /// # Errors
 /// All refusals at once, in the order of the paths given.

@@ -5,14 +5,14 @@
 //!
 //! # Contents, in the order of the steps
 //!
-//! - [`attempt`], [`work`]: one attempt from task to outcome; what the steps share.
-//! - [`task`], [`blobs`]: what came in, verified.
-//! - [`workspace`], [`sources`], [`settings`]: the start tree and its files; [`overlay`], [`merge`]: capabilities over it.
-//! - [`inputs`], [`notes`], [`snapshot`], [`environment`]: what else the agent is given; [`requires`]: what it needs.
-//! - [`prepare`]: all of these in order; [`baseline`]: what was there before the agent.
-//! - [`supervise`], [`stop`], [`log`], [`runtime`]: one untrusted command; [`blocks`]: the blocks of the pipeline.
-//! - [`capture`], [`ignored`], [`left_out`], [`patch`], [`outputs`], [`question`]: what the agent left.
-//! - [`beneath`], [`walk`], [`out`], [`failure`]: folders that cannot be trusted, the one that can, and what goes wrong.
+//! - `attempt`, `work`: one attempt from task to outcome; what the steps share.
+//! - `task`, `blobs`: what came in, verified.
+//! - `workspace`, `sources`, `settings`: the start tree and its files; `overlay`, `merge`: capabilities over it.
+//! - `inputs`, `notes`, `snapshot`, `environment`: what else the agent is given; `requires`: what it needs.
+//! - `prepare`: all of these in order; `baseline`: what was there before the agent.
+//! - `supervise`, `stop`, `log`, `runtime`: one untrusted command; `blocks`: the blocks of the pipeline.
+//! - `capture`, `ignored`, `left_out`, `patch`, `outputs`, `question`: what the agent left.
+//! - `beneath`, `walk`, `out`, `failure`: folders that cannot be trusted, the one that can, and what goes wrong.
 
 mod attempt;
 mod baseline;

@@ -1,8 +1,8 @@
 //! The registry: what may run. Here it is parsed, checked and resolved; only agora-admin encodes, signs and publishes.
 //!
-//! - [`artifact`]: the four kinds of content as data; [`decode`]: bytes to artifact, and no other bytes.
+//! - [`artifact`]: the four kinds of content as data; `decode`: bytes to artifact, and no other bytes.
 //! - [`check`]: what every artifact must hold to, all problems at once.
-//! - [`snapshot`]: the whole registry at one version; [`note`] and [`accept`]: who vouches for it, and whether it may
+//! - [`snapshot`]: the whole registry at one version; [`note`] and `accept`: who vouches for it, and whether it may
 //!   follow the one last seen.
 //! - [`catalog`]: what people and agents are shown of an entry.
 
