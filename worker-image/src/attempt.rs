@@ -48,6 +48,9 @@ impl Default for Options {
     }
 }
 
+/// With less room than this left, `work/` goes before the outcome is written.
+const ROOM_BYTES_MIN: u64 = 32 << 20;
+
 /// The folders of an attempt.
 pub(crate) struct Places {
     pub(crate) inbox: PathBuf,
@@ -101,9 +104,22 @@ pub fn run_attempt(folder: &Path, options: Options) -> Result<Outcome, Fatal> {
         Err(failure) => Ending::Failed(failure),
     };
     let log = work.end();
+    // Closed, so that a log that gives way to the outcome gives its room.
+    drop(work);
     finish(&mut outcome, ending, log);
+    make_room(&folder);
     write(&out, &mut outcome)?;
     Ok(outcome)
+}
+
+/// Removes what the agent filled the disk with: outcome, blobs and journal need room too, and nothing can end, be cancelled
+/// or be freed without them. Nothing of the agent runs any more, and all that is handed out lies in `out/`.
+fn make_room(folder: &Path) {
+    let left = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    if left.is_ok_and(|left| left < ROOM_BYTES_MIN) {
+        // What cannot be removed now is removed with the attempt.
+        let _ = std::fs::remove_dir_all(folder.join("work"));
+    }
 }
 
 fn blank(read: &task::Read) -> Outcome {
@@ -153,6 +169,36 @@ fn finish(outcome: &mut Outcome, ending: Ending, (log, whole): (LogReport, io::R
 }
 
 fn write(out: &Out, outcome: &mut Outcome) -> Result<(), Fatal> {
+    let written = put(out, outcome)?;
+    let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let written = match written {
+        Err(error) if full(&error) => {
+            give_up(out, outcome, &error);
+            put(out, outcome)?
+        }
+        written => written,
+    };
+    written.map_err(|error| Fatal::Outcome(error.to_string()))
+}
+
+/// What the attempt leaves gives way to an outcome that says so: without any, its room would stay taken.
+fn give_up(out: &Out, outcome: &mut Outcome, why: &io::Error) {
+    // What cannot be removed stays in the way, and the outcome is not written either.
+    for name in ["patch", "refused.patch", "draft", "outputs.pack", "log.jsonl"] {
+        let _ = out.remove(name);
+    }
+    let _ = out.create("log.jsonl");
+    let dropped_bytes = outcome.log.dropped_bytes.saturating_add(outcome.log.size_bytes);
+    outcome.log = LogReport { digest: agora_core::id::Digest::of(b""), size_bytes: 0, dropped_bytes };
+    (outcome.patch, outcome.draft, outcome.question) = (None, None, None);
+    outcome.outputs.clear();
+    if outcome.failure.is_none() {
+        outcome.status = Status::Failed;
+        outcome.failure = Some(crate::failure::broke("write the outcome", why));
+    }
+}
+
+fn put(out: &Out, outcome: &mut Outcome) -> Result<io::Result<()>, Fatal> {
     let bytes = match canon::to_bytes(outcome) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -164,5 +210,5 @@ fn write(out: &Out, outcome: &mut Outcome) -> Result<(), Fatal> {
             canon::to_bytes(outcome).map_err(|error| Fatal::Outcome(error.to_string()))?
         }
     };
-    out.put("outcome.json", &bytes).map_err(|error| Fatal::Outcome(error.to_string()))
+    Ok(out.put("outcome.json", &bytes))
 }
