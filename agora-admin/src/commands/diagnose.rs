@@ -55,7 +55,7 @@ fn command(diagnosis: &Diagnosis) -> Option<String> {
             Some((item, _)) => format!("agora-admin result {0} {item}, then agora-admin logs {0} {item}", run()?),
             None => format!("agora-admin status {}", run()?),
         },
-        "all-done" => format!("agora-admin status {}", run()?),
+        "all-done" | "cancelled" => format!("agora-admin status {}", run()?),
         "stopping" | "lock-held" | "back-off" | "slots-full" | "nothing-wrong" => {
             format!("agora-admin watch {}", run()?)
         }

@@ -18,9 +18,15 @@ pub(super) fn home(home: &Path) -> Vec<Check> {
             return vec![Check::fail("home", format!("{}: {error}", home.display()), "run `agora-admin init`")];
         }
     };
-    match owned(&found, home, 0o700) {
-        Some(check) => vec![check],
-        None => vec![Check::ok("home", format!("{}, mode 0700", home.display()))],
+    // The mode says nothing of a file system that is mounted read-only.
+    let writable = rustix::fs::access(home, rustix::fs::Access::WRITE_OK);
+    match (owned(&found, home, 0o700), writable) {
+        (Some(check), _) => vec![check],
+        (None, Err(error)) => {
+            let detail = format!("{} cannot be written: {error}", home.display());
+            vec![Check::fail("home", detail, "give this user write access, on a file system that is not read-only")]
+        }
+        (None, Ok(())) => vec![Check::ok("home", format!("{}, mode 0700", home.display()))],
     }
 }
 
