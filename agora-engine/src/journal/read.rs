@@ -1,8 +1,8 @@
 //! Reading what is stored, without changing anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use agora_core::id::{Digest, Hash, RunId};
+use agora_core::id::{Digest, RunId};
 use agora_core::time::Time;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -35,11 +35,33 @@ pub(crate) struct RunSummary {
     pub(crate) cost_microusd: u64,
     /// The digest of its plan.
     pub(crate) plan_digest: String,
+    /// Where its opening is in the log of runs.
+    pub(crate) log_seq: u64,
+    /// Whether a log checkpoint vouches for its opening.
+    pub(crate) logged: bool,
     /// How many entries it has.
     pub(crate) entries: u64,
     /// The signed checkpoint.
     pub(crate) checkpoint: Option<Vec<u8>>,
 }
+
+/// An item as its row shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Projected {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its place in the run.
+    pub(crate) ix: u64,
+    /// Where it stands.
+    pub(crate) status: String,
+    /// Attempts so far.
+    pub(crate) attempts: u64,
+    /// Since when it stands there.
+    pub(crate) since: Time,
+}
+
+/// The bytes of an entry, and those of the leaf that is stored beside them, which may be of any length in a damaged store.
+pub(crate) type Stored = (Vec<u8>, Vec<u8>);
 
 /// How many items of a run stand where.
 pub(crate) type ItemCounts = BTreeMap<String, u64>;
@@ -56,9 +78,10 @@ pub(crate) struct EntryRow {
 }
 
 const COLUMNS: &str = "key, id, actor, queue, state, held, sealed, opened_at, completed_at, cost_microusd, plan_digest, \
-                       entries, checkpoint";
+                       log_seq, logged, entries, checkpoint";
 
-type Raw = (i64, String, String, String, String, bool, bool, i64, Option<i64>, i64, String, i64, Option<Vec<u8>>);
+type Raw =
+    (i64, String, String, String, String, bool, bool, i64, Option<i64>, i64, String, i64, bool, i64, Option<Vec<u8>>);
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok((
@@ -75,11 +98,29 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         row.get(10)?,
         row.get(11)?,
         row.get(12)?,
+        row.get(13)?,
+        row.get(14)?,
     ))
 }
 
 fn summary(raw: Raw) -> Result<RunSummary, StoreError> {
-    let (key, id, actor, queue, state, held, sealed, opened, completed, cost, plan_digest, entries, checkpoint) = raw;
+    let (
+        key,
+        id,
+        actor,
+        queue,
+        state,
+        held,
+        sealed,
+        opened,
+        completed,
+        cost,
+        plan_digest,
+        log_seq,
+        logged,
+        entries,
+        note,
+    ) = raw;
     Ok(RunSummary {
         key,
         id: run_id(&id)?,
@@ -90,11 +131,18 @@ fn summary(raw: Raw) -> Result<RunSummary, StoreError> {
         sealed,
         opened_at: Time::from_micros(opened),
         completed_at: completed.map(Time::from_micros),
-        cost_microusd: u64::try_from(cost).unwrap_or(0),
+        cost_microusd: count(cost, "cost_microusd")?,
         plan_digest,
-        entries: u64::try_from(entries).unwrap_or(0),
-        checkpoint,
+        log_seq: count(log_seq, "log_seq")?,
+        logged,
+        entries: count(entries, "entries")?,
+        checkpoint: note,
     })
+}
+
+/// A number that cannot be negative.
+fn count(value: i64, column: &str) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|_| StoreError::Corrupt(format!("the column {column} has {value}")))
 }
 
 impl Ledger {
@@ -171,16 +219,69 @@ impl Ledger {
             .collect()
     }
 
-    /// The items of a run as the projection has them: id, status, attempts.
+    /// The items of a run as the projection has them, in the order of the run.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) fn projected(&self, key: i64) -> Result<Vec<(String, String, u64)>, StoreError> {
+    pub(crate) fn projected(&self, key: i64) -> Result<Vec<Projected>, StoreError> {
         let mut statement =
-            self.conn.prepare_cached("SELECT id, status, attempts FROM items WHERE run = ?1 ORDER BY ix")?;
-        let rows = statement.query_map([key], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?)))?;
-        rows.map(|row| row.map(|(id, status, n)| (id, status, u64::try_from(n).unwrap_or(0))).map_err(Into::into))
-            .collect()
+            self.conn.prepare_cached("SELECT id, ix, status, attempts, since FROM items WHERE run = ?1 ORDER BY ix")?;
+        let rows = statement
+            .query_map([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+            .collect::<Result<Vec<_>, _>>()?;
+        let item = |(id, ix, status, attempts, since)| {
+            Ok(Projected {
+                id,
+                ix: count(ix, "ix")?,
+                status,
+                attempts: count(attempts, "attempts")?,
+                since: Time::from_micros(since),
+            })
+        };
+        rows.into_iter().map(item).collect()
+    }
+
+    /// The keys of all runs, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn run_keys(&self) -> Result<Vec<i64>, StoreError> {
+        let mut statement = self.conn.prepare_cached("SELECT key FROM runs ORDER BY key")?;
+        let keys = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(keys)
+    }
+
+    /// The row with this key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn summary_at(&self, key: i64) -> Result<Option<RunSummary>, StoreError> {
+        let found = self
+            .conn
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE key = ?1"))?
+            .query_row([key], raw)
+            .optional()?;
+        found.map(summary).transpose()
+    }
+
+    /// The ids of all runs, as they stand in the rows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn run_ids(&self) -> Result<BTreeSet<String>, StoreError> {
+        let mut statement = self.conn.prepare_cached("SELECT id FROM runs")?;
+        let ids = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(ids)
+    }
+
+    /// The digest of the stored bytes of a run's plan; none: there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn plan_found(&self, key: i64) -> Result<Option<Digest>, StoreError> {
+        let digest = |row: &Row<'_>| row.get::<_, Vec<u8>>(0).map(|bytes| Digest::of(&bytes));
+        let mut statement = self.conn.prepare_cached("SELECT bytes FROM plans WHERE run = ?1")?;
+        Ok(statement.query_row([key], digest).optional()?)
     }
 
     /// Whether any run is not sealed yet.
@@ -223,20 +324,28 @@ impl Ledger {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) fn journal_of(&self, key: i64) -> Result<Vec<(Vec<u8>, Hash)>, StoreError> {
+    pub(crate) fn journal_of(&self, key: i64) -> Result<Vec<Stored>, StoreError> {
         let mut statement = self.conn.prepare_cached("SELECT bytes, leaf FROM entries WHERE run = ?1 ORDER BY seq")?;
-        let rows = statement.query_map([key], |row| Ok((row.get(0)?, Hash(row.get(1)?))))?;
+        let rows = statement.query_map([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
         rows.map(|row| row.map_err(Into::into)).collect()
     }
 
-    /// All entries of the log: bytes and leaf.
+    /// The entries of the log from this position on, and the position after them.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) fn log_entries(&self) -> Result<Vec<(Vec<u8>, Hash)>, StoreError> {
-        let mut statement = self.conn.prepare_cached("SELECT bytes, leaf FROM log ORDER BY seq")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, Hash(row.get(1)?))))?;
-        rows.map(|row| row.map_err(Into::into)).collect()
+    pub(crate) fn log_from(&self, from: i64) -> Result<(Vec<Stored>, i64), StoreError> {
+        let mut statement =
+            self.conn.prepare_cached("SELECT bytes, leaf, seq FROM log WHERE seq >= ?1 ORDER BY seq")?;
+        let mut next = from;
+        let rows = statement.query_map([from], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?)))?;
+        let mut found = Vec::new();
+        for row in rows {
+            let (bytes, leaf, seq) = row?;
+            next = seq.saturating_add(1);
+            found.push((bytes, leaf));
+        }
+        Ok((found, next))
     }
 
     /// The pack of a base tree: its digest and size in bytes.
@@ -269,12 +378,31 @@ impl Ledger {
         row.map(|tree| tree.parse().map_err(|error| StoreError::Corrupt(format!("{error}")))).transpose()
     }
 
-    /// Runs SQLite's own check of the file.
+    /// Looks at the store as it is at one moment, whatever other processes commit meanwhile.
+    ///
+    /// # Errors
+    /// What the closure says, or the store.
+    pub(crate) fn at_one_moment<R>(
+        &mut self,
+        look: impl FnOnce(&mut Self) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        self.conn.execute_batch("BEGIN DEFERRED")?;
+        let result = look(self);
+        // Nothing was written: there is nothing that could be lost here.
+        let _ = self.conn.execute_batch("ROLLBACK");
+        result
+    }
+
+    /// Runs SQLite's own check of the file, and whether every row belongs to a run.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] with its first finding.
     pub(crate) fn integrity(&self) -> Result<(), StoreError> {
         let found: String = self.conn.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-        if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt(found)) }
+        if found != "ok" {
+            return Err(StoreError::Corrupt(found));
+        }
+        let stray = self.conn.query_row("PRAGMA foreign_key_check", [], |row| row.get::<_, String>(0)).optional()?;
+        stray.map_or(Ok(()), |table| Err(StoreError::Corrupt(format!("the table {table} has rows of no run"))))
     }
 }

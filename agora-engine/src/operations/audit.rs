@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::verify_log::Log;
 use super::{Caller, OpError, verify};
 use crate::engine::Engine;
+use crate::journal::StoreError;
 
 /// The arguments of `audit`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -76,35 +78,47 @@ impl Engine {
     /// # Errors
     /// For runs that are not there. What is wrong with the evidence is in the reply.
     pub async fn audit(&self, caller: &Caller, args: AuditArgs) -> Result<AuditReply, OpError> {
-        let run = self.find_run(caller, &args.run_id, false).await?;
-        let id = run.id.clone();
+        let key = self.find_run(caller, &args.run_id, false).await?.key;
         let keys = std::sync::Arc::clone(&self.keys);
-        let found = self
+        let given = args.run_id;
+        let (run, found, checks) = self
             .journal
             .call(move |ledger| {
-                let entries = ledger.journal_of(run.key)?;
-                let log = ledger.log_entries()?;
-                Ok(verify::run(&run, &entries, &log, &keys))
+                // A run is sealed in its row and in the log at once, and so it is looked at.
+                ledger.at_one_moment(|ledger| {
+                    let run = ledger.summary_at(key)?.ok_or(StoreError::NoRun(given))?;
+                    let mut log = Log::new(&keys);
+                    log.read(ledger)?;
+                    let mut found = verify::run(&run, &ledger.journal_of(key)?, &log, &keys);
+                    let mut checks = std::mem::take(&mut found.checks);
+                    log.settle(&mut checks);
+                    checks.settle(
+                        "log-inclusion",
+                        "its opening leads to the log's root",
+                        log.inclusion(&run.id).into_iter().collect(),
+                    );
+                    Ok((run, found, checks))
+                })
             })
             .await?;
-        let failed = found.checks.iter().any(|check| check.status == "fail");
-        let verdict = if failed {
+        let verdict = if checks.failed() {
             "failed"
-        } else if found.sealed {
+        } else if run.sealed {
             "verified"
         } else {
             "open"
         };
-        let passed = found.checks.iter().filter(|check| check.status == "pass").count() as u64;
+        let axes = verify::axes(&checks, &run, found.story.as_ref());
+        let passed = checks.0.iter().filter(|check| check.status == "pass").count() as u64;
         let full = args.full.unwrap_or(false);
-        let checks = found.checks.into_iter().filter(|check| full || check.status == "fail").collect();
+        let checks = checks.0.into_iter().filter(|check| full || check.status == "fail").collect();
         Ok(AuditReply {
-            run_id: id.to_string(),
+            run_id: run.id.to_string(),
             verdict: verdict.to_owned(),
             entries: found.entries,
             root: found.root,
-            checkpoint: found.checkpoint,
-            axes: found.axes,
+            checkpoint: run.checkpoint.map(|note| String::from_utf8_lossy(&note).into_owned()),
+            axes,
             passed,
             checks,
             not_shown: NOT_SHOWN.map(str::to_owned).to_vec(),

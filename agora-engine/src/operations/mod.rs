@@ -20,6 +20,7 @@ mod status;
 mod submit;
 mod trees;
 mod verify;
+mod verify_log;
 mod watch;
 
 pub use answer::{AnswerArgs, AnswerReply};

@@ -1,34 +1,40 @@
 //! The checks of one run's evidence, with the codes of `docs/audit.md`. Everything is hashed anew from the exact bytes.
 
-use agora_core::audit::chain::{ChainCheck, ChainHead, LOG_SEED};
+use agora_core::audit::chain::{ChainCheck, ChainHead};
 use agora_core::audit::checkpoint::{Checkpoint, RoleKeys, run_origin};
-use agora_core::audit::merkle::{inclusion_proof, leaf_hash, verify_inclusion};
+use agora_core::audit::merkle::leaf_hash;
 use agora_core::audit::note::VerifyKey;
 use agora_core::error::Coded as _;
-use agora_core::id::{Hash, RunId};
-use agora_core::record::{Entry, LogEntry, LogRecord, Record};
+use agora_core::id::RunId;
+use agora_core::record::{Entry, Record};
 use agora_core::state::{ItemStatus, RunState};
 
 use super::audit::{Axis, CheckRow};
-use crate::journal::RunSummary;
+use super::verify_log::{Log, first_leaf};
+use crate::journal::{RunSummary, Stored};
 use crate::keys::{Keys, Role};
 
 /// How many failures of one kind are listed.
 const LISTED_MAX: usize = 20;
 
-/// What the checks found.
+/// A code, and what is wrong.
+pub(super) type Failed = (String, String);
+
+/// What the checks of a run found.
 pub(super) struct Found {
-    pub(super) sealed: bool,
+    /// How many entries there are.
     pub(super) entries: u64,
+    /// The root over them.
     pub(super) root: String,
-    pub(super) checkpoint: Option<String>,
-    pub(super) axes: Vec<Axis>,
-    pub(super) checks: Vec<CheckRow>,
+    /// What the entries tell, if they could be replayed to their end.
+    pub(super) story: Option<RunState>,
+    /// The checks of the run itself and of its place in the log.
+    pub(super) checks: Checks,
 }
 
 /// Collects what each check says.
 #[derive(Default)]
-struct Checks(Vec<CheckRow>);
+pub(super) struct Checks(pub(super) Vec<CheckRow>);
 
 impl Checks {
     fn row(&mut self, code: &str, status: &str, detail: Option<String>) {
@@ -36,7 +42,7 @@ impl Checks {
     }
 
     /// One pass, or each failure.
-    fn settle(&mut self, code: &str, passed: &str, failures: Vec<(String, String)>) {
+    pub(super) fn settle(&mut self, code: &str, passed: &str, failures: Vec<Failed>) {
         if failures.is_empty() {
             self.row(code, "pass", Some(passed.to_owned()));
         }
@@ -45,52 +51,38 @@ impl Checks {
         }
     }
 
-    fn failed(&self) -> bool {
+    /// Whether any of them failed.
+    pub(super) fn failed(&self) -> bool {
         self.0.iter().any(|row| row.status == "fail")
     }
 }
 
-type Stored = (Vec<u8>, Hash);
-
-/// Checks a run.
-pub(super) fn run(run: &RunSummary, entries: &[Stored], log: &[Stored], keys: &Keys) -> Found {
+/// Checks a run. What is wrong with the log as a whole is not repeated here.
+pub(super) fn run(run: &RunSummary, entries: &[Stored], log: &Log, keys: &Keys) -> Found {
     let mut checks = Checks::default();
     let origin = run_origin(keys.origin().as_str(), &run.id);
-    let head = chain(&mut checks, "entry-prev", &origin, &run.plan_digest, Some(run.id.as_str()), entries);
-    let log_head = chain(&mut checks, "log-chain", keys.origin().as_str(), LOG_SEED, None, log);
+    let head = chain(&mut checks, &origin, run, entries);
     let story = story(&mut checks, &run.id, entries);
     checkpoint(&mut checks, run, &origin, &head, keys);
-    in_log(&mut checks, run, log, &log_head, &head, entries);
-    let axes = axes(&checks, run, story.as_ref());
-    Found {
-        sealed: run.sealed,
-        entries: head.size(),
-        root: head.root().to_string(),
-        checkpoint: run.checkpoint.as_ref().map(|note| String::from_utf8_lossy(note).into_owned()),
-        axes,
-        checks: checks.0,
-    }
+    let failures = log.about(run, &head, first_leaf(entries));
+    checks.settle("log", "opened in the log, and sealed there if it is complete", failures);
+    Found { entries: head.size(), root: head.root().to_string(), story, checks }
 }
 
 /// Canonical form, positions, chain and times, and that the stored leaves are those of the bytes.
-fn chain(
-    checks: &mut Checks,
-    code: &str,
-    origin: &str,
-    seed: &str,
-    run: Option<&str>,
-    entries: &[Stored],
-) -> ChainHead {
-    let mut check = ChainCheck::new(origin, seed, run);
+fn chain(checks: &mut Checks, origin: &str, run: &RunSummary, entries: &[Stored]) -> ChainHead {
+    let mut check = ChainCheck::new(origin, &run.plan_digest, Some(run.id.as_str()));
     let mut failures = Vec::new();
-    for (bytes, leaf) in entries {
+    for (seq, (bytes, leaf)) in entries.iter().enumerate() {
         let checked = check.entry(bytes);
         failures.extend(checked.problems.iter().map(|problem| (problem.code().to_owned(), problem.to_string())));
-        if leaf_hash(bytes) != *leaf {
-            failures.push(("entry-leaf".to_owned(), "a stored leaf is not the hash of its entry".to_owned()));
+        if checked.leaf.0 != leaf.as_slice() {
+            let what = format!("the stored leaf of entry {seq} is not the hash of its bytes");
+            failures.push(("entry-leaf".to_owned(), what));
         }
     }
-    checks.settle(code, &format!("{} entries, each canonical and chained to the one before", entries.len()), failures);
+    let passed = format!("{} entries, each canonical and chained to the one before", entries.len());
+    checks.settle("entry-prev", &passed, failures);
     check.into_head()
 }
 
@@ -98,7 +90,7 @@ fn chain(
 fn story(checks: &mut Checks, id: &RunId, entries: &[Stored]) -> Option<RunState> {
     let mut state: Option<RunState> = None;
     let mut failures = Vec::new();
-    for (seq, (bytes, leaf)) in entries.iter().enumerate() {
+    for (seq, (bytes, _)) in entries.iter().enumerate() {
         let entry = match Entry::from_bytes(bytes) {
             Ok(entry) => entry,
             Err(error) => {
@@ -106,6 +98,10 @@ fn story(checks: &mut Checks, id: &RunId, entries: &[Stored]) -> Option<RunState
                 continue;
             }
         };
+        if !failures.is_empty() {
+            // Without an entry before it, nothing can be said of where this one comes.
+            continue;
+        }
         match (&mut state, entry.record) {
             (None, Record::RunOpened(opened)) => {
                 let run = RunState::open(id.clone(), entry.actor, entry.at, *opened, std::collections::BTreeMap::new());
@@ -113,12 +109,10 @@ fn story(checks: &mut Checks, id: &RunId, entries: &[Stored]) -> Option<RunState
             }
             (None, other) => {
                 failures.push(("story-start".to_owned(), format!("the journal starts with {}", other.kind())));
-                break;
             }
             (Some(run), record) => {
-                if let Err(illegal) = run.apply(entry.at, *leaf, &record) {
-                    failures.push(("story-order".to_owned(), illegal.to_string()));
-                    break;
+                if let Err(illegal) = run.apply(entry.at, leaf_hash(bytes), &record) {
+                    failures.push(("story-order".to_owned(), format!("entry {seq}: {illegal}")));
                 }
             }
         }
@@ -126,18 +120,26 @@ fn story(checks: &mut Checks, id: &RunId, entries: &[Stored]) -> Option<RunState
     if entries.is_empty() {
         failures.push(("story-start".to_owned(), "there are no entries".to_owned()));
     }
+    let whole = failures.is_empty();
     checks.settle("story", "every record came where it may", failures);
-    state
+    state.filter(|_| whole)
 }
 
-fn role_key(keys: &Keys, role: Role) -> VerifyKey {
+/// The public half of a role's key.
+pub(super) fn role_key(keys: &Keys, role: Role) -> VerifyKey {
     let signer = keys.signer(role);
     VerifyKey { name: signer.name().to_owned(), public_key: signer.public_key() }
 }
 
 fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainHead, keys: &Keys) {
     let Some(note) = &run.checkpoint else {
-        checks.row("checkpoint", if run.sealed { "fail" } else { "none" }, None);
+        match run.sealed {
+            true => {
+                let what = "the run is sealed, and its signed checkpoint is gone".to_owned();
+                checks.settle("checkpoint", "", vec![("checkpoint-unsigned".to_owned(), what)]);
+            }
+            false => checks.row("checkpoint", "none", None),
+        }
         return;
     };
     let mine = [role_key(keys, Role::Run)];
@@ -149,64 +151,15 @@ fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainH
     checks.settle("checkpoint", "signed, over exactly these entries", failures.into_iter().collect());
 }
 
-/// The run's opening and seal in the log of runs.
-fn in_log(
-    checks: &mut Checks,
-    run: &RunSummary,
-    log: &[Stored],
-    log_head: &ChainHead,
-    head: &ChainHead,
-    entries: &[Stored],
-) {
-    let leaves: Vec<Hash> = log.iter().map(|(bytes, _)| leaf_hash(bytes)).collect();
-    let mut opened = Vec::new();
-    let mut sealed = Vec::new();
-    for (bytes, _) in log {
-        match LogEntry::from_bytes(bytes).map(|entry| (entry.seq, entry.record)) {
-            Ok((seq, LogRecord::RunOpened { run: id, plan, first, .. })) if id == run.id => {
-                opened.push((seq, plan, first))
-            }
-            Ok((seq, LogRecord::RunSealed { run: id, size, root, .. })) if id == run.id => {
-                sealed.push((seq, size, root))
-            }
-            _ => {}
-        }
-    }
-    let first = entries.first().map(|(bytes, _)| leaf_hash(bytes));
-    let mut failures = Vec::new();
-    match opened.as_slice() {
-        [(seq, plan, leaf)] if plan.to_string() == run.plan_digest && Some(*leaf) == first => {
-            let proof = inclusion_proof(&leaves, *seq).unwrap_or_default();
-            let at = usize::try_from(*seq).ok().and_then(|seq| leaves.get(seq)).copied();
-            let included =
-                at.is_some_and(|leaf| verify_inclusion(*seq, log_head.size(), &leaf, &proof, &log_head.root()).is_ok());
-            if !included {
-                failures.push(("log-inclusion".to_owned(), "the opening is not in the log's tree".to_owned()));
-            }
-        }
-        [] => failures.push(("log-opened".to_owned(), "the log does not have the opening".to_owned())),
-        [_] => failures.push(("log-opened".to_owned(), "the log has another opening".to_owned())),
-        _ => failures.push(("log-resealed".to_owned(), "the run was opened twice".to_owned())),
-    }
-    match sealed.as_slice() {
-        [(_, size, root)] if *size == head.size() && *root == head.root() => {}
-        [] if !run.sealed => {}
-        [] => failures.push(("log-sealed".to_owned(), "the log does not have the seal".to_owned())),
-        [_] => failures.push(("log-sealed".to_owned(), "the log has another seal".to_owned())),
-        _ => failures.push(("log-resealed".to_owned(), "the run was sealed twice".to_owned())),
-    }
-    checks.settle("log", "opened in the log, and sealed there if it is complete", failures);
-}
-
-fn axes(checks: &Checks, run: &RunSummary, state: Option<&RunState>) -> Vec<Axis> {
+/// What the report says of a run, by axis.
+pub(super) fn axes(checks: &Checks, run: &RunSummary, state: Option<&RunState>) -> Vec<Axis> {
     let axis = |axis: &str, value: &str| Axis { axis: axis.to_owned(), value: value.to_owned() };
-    let isolation = state.map_or("none", weakest_isolation);
     vec![
         axis("integrity", if checks.failed() { "broken" } else { "consistent" }),
         // The keys are this installation's own; an auditor brings them another way.
         axis("authenticity", "self-asserted"),
         axis("completeness", if run.sealed { "whole-run" } else { "open-run" }),
-        axis("isolation", isolation),
+        axis("isolation", state.map_or("none", weakest_isolation)),
     ]
 }
 

@@ -1,0 +1,173 @@
+//! The log of runs, read and checked once for all the runs it speaks of.
+
+use std::collections::BTreeMap;
+
+use agora_core::audit::chain::{ChainCheck, ChainHead, LOG_SEED};
+use agora_core::audit::checkpoint::{Checkpoint, RoleKeys};
+use agora_core::audit::merkle::{inclusion_proof, leaf_hash, root, verify_inclusion};
+use agora_core::error::Coded as _;
+use agora_core::id::{Digest, Hash, RunId};
+use agora_core::record::{LogEntry, LogRecord};
+
+use super::verify::{Checks, Failed, role_key};
+use crate::journal::{Ledger, RunSummary, StoreError, Stored};
+use crate::keys::{Keys, Role};
+
+/// What the log says of a run's opening.
+struct Opening {
+    seq: u64,
+    plan: Digest,
+    first: Hash,
+}
+
+/// What it says of a run's seal.
+struct Seal {
+    size: u64,
+    root: Hash,
+}
+
+/// The log as far as it was read.
+pub(super) struct Log {
+    check: ChainCheck<'static>,
+    /// The position in the store to go on from.
+    next: i64,
+    leaves: Vec<Hash>,
+    opened: BTreeMap<RunId, Vec<Opening>>,
+    sealed: BTreeMap<RunId, Vec<Seal>>,
+    failures: Vec<Failed>,
+}
+
+impl Log {
+    /// Nothing of it was read yet.
+    pub(super) fn new(keys: &Keys) -> Self {
+        Self {
+            check: ChainCheck::new(keys.origin().as_str(), LOG_SEED, None),
+            next: 0,
+            leaves: Vec::new(),
+            opened: BTreeMap::new(),
+            sealed: BTreeMap::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Reads what was appended since the last look.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) fn read(&mut self, ledger: &Ledger) -> Result<(), StoreError> {
+        let (entries, next) = ledger.log_from(self.next)?;
+        self.next = next;
+        for (bytes, leaf) in entries {
+            self.entry(&bytes, &leaf);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, bytes: &[u8], stored: &[u8]) {
+        let checked = self.check.entry(bytes);
+        let position = self.leaves.len();
+        let problems = checked.problems.iter();
+        self.failures.extend(problems.map(|problem| (problem.code().to_owned(), format!("the log: {problem}"))));
+        if checked.leaf.0 != stored {
+            let what = format!("the log: the stored leaf of entry {position} is not the hash of its bytes");
+            self.failures.push(("entry-leaf".to_owned(), what));
+        }
+        self.leaves.push(checked.leaf);
+        match LogEntry::from_bytes(bytes).map(|entry| (entry.seq, entry.record)) {
+            Ok((seq, LogRecord::RunOpened { run, plan, first, .. })) => {
+                self.opened.entry(run).or_default().push(Opening { seq, plan, first });
+            }
+            Ok((_, LogRecord::RunSealed { run, size, root, .. })) => {
+                self.sealed.entry(run).or_default().push(Seal { size, root });
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.failures.push(("entry-schema".to_owned(), format!("the log: entry {position}: {error}")));
+            }
+        }
+    }
+
+    /// Compares it with what the store keeps of it beside: its end, and the checkpoint that was signed last.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) fn ends(&mut self, ledger: &Ledger, keys: &Keys) -> Result<(), StoreError> {
+        let (size, found) = (self.head().size(), self.head().root());
+        let mut fail = |code: &str, what: String| self.failures.push((code.to_owned(), what));
+        match ledger.log_head()? {
+            Some(head) if head.size == size && head.frontier.root() == found => {}
+            Some(head) => {
+                fail("log-chain", format!("the log has {size} entries, and its end is kept as that of {}", head.size));
+            }
+            None => fail("log-chain", format!("the log has {size} entries, and its end is not kept")),
+        }
+        let Some(note) = ledger.get_meta::<String>("log.note")? else { return Ok(()) };
+        let mine = [role_key(keys, Role::Log)];
+        let others = [role_key(keys, Role::Run), role_key(keys, Role::Attest)];
+        let role = RoleKeys { name: &mine[0].name, keys: &mine, others: &others };
+        let opened = Checkpoint::open(note.as_bytes(), keys.origin().as_str(), role).and_then(|opened| {
+            let signed = usize::try_from(opened.checkpoint.size).unwrap_or(usize::MAX).min(self.leaves.len());
+            opened.checkpoint.covers(signed as u64, &root(&self.leaves[..signed]))
+        });
+        if let Err(error) = opened {
+            fail(error.code(), format!("the checkpoint of the log: {error}"));
+        }
+        Ok(())
+    }
+
+    /// Everything that is wrong with it, or that nothing is.
+    pub(super) fn settle(&self, checks: &mut Checks) {
+        let passed = format!("{} entries, each canonical and chained to the one before", self.leaves.len());
+        checks.settle("log-chain", &passed, self.failures.clone());
+    }
+
+    /// The runs that were opened in it.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &RunId> {
+        self.opened.keys()
+    }
+
+    fn head(&self) -> &ChainHead {
+        self.check.head()
+    }
+
+    /// What is wrong between a run and its opening and seal here.
+    pub(super) fn about(&self, run: &RunSummary, head: &ChainHead, first: Option<Hash>) -> Vec<Failed> {
+        let mut failures = Vec::new();
+        let mut fail = |code: &str, what: &str| failures.push((code.to_owned(), what.to_owned()));
+        match self.opened.get(&run.id).map_or(&[][..], Vec::as_slice) {
+            [one] if one.plan.to_string() == run.plan_digest && Some(one.first) == first => {}
+            [] => fail("log-opened", "the log does not have the opening"),
+            [_] => fail("log-opened", "the log has another opening"),
+            _ => fail("log-resealed", "the run was opened twice"),
+        }
+        match self.sealed.get(&run.id).map_or(&[][..], Vec::as_slice) {
+            [one] if one.size != head.size() || one.root != head.root() => {
+                fail("log-sealed", "the log has another seal")
+            }
+            [_] if !run.sealed => {
+                fail("log-sealed", "the log has the seal, and the run's row says that it is not sealed")
+            }
+            [_] => {}
+            [] if !run.sealed => {}
+            [] => fail("log-sealed", "the run's row says that it is sealed, and the log does not have the seal"),
+            _ => fail("log-resealed", "the run was sealed twice"),
+        }
+        failures
+    }
+
+    /// What is wrong with the way from a run's opening to the root of the log. A log that [`Log::read`] went through whole
+    /// has it by construction, so this is asked for one run and not for each of them.
+    pub(super) fn inclusion(&self, run: &RunId) -> Option<Failed> {
+        let seq = self.opened.get(run)?.first()?.seq;
+        let at = usize::try_from(seq).ok().and_then(|seq| self.leaves.get(seq)).copied();
+        let proof = inclusion_proof(&self.leaves, seq).unwrap_or_default();
+        let (size, root) = (self.head().size(), self.head().root());
+        let included = at.is_some_and(|leaf| verify_inclusion(seq, size, &leaf, &proof, &root).is_ok());
+        (!included).then(|| ("log-inclusion".to_owned(), "the opening is not in the log's tree".to_owned()))
+    }
+}
+
+/// The leaf of a run's first entry.
+pub(super) fn first_leaf(entries: &[Stored]) -> Option<Hash> {
+    entries.first().map(|(bytes, _)| leaf_hash(bytes))
+}

@@ -1,0 +1,207 @@
+//! I6, I8: what was changed behind the engine's back is found, named, and keeps nothing else from being looked at.
+
+use agora_engine::Engine;
+use agora_engine::operations::{AuditArgs, CheckStatus, StoreCheck};
+use rusqlite::Connection;
+
+use crate::common::{Home, caller, check, fan_out, submit, wait_end};
+
+/// Changes a store that nobody has open.
+fn sql(home: &Home, text: &str) {
+    Connection::open(home.path().join("store.db")).unwrap().execute_batch(text).unwrap();
+}
+
+/// A home with these runs, done and sealed, and `open`, which nobody drives.
+async fn home(done: &[&str]) -> Home {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    for run in done {
+        submit(&engine, fan_out(run, 2)).await;
+    }
+    wait_end(&engine, done).await;
+    driver.stop().await;
+    submit(&engine, fan_out("open", 1)).await;
+    check(&engine, done).await;
+    home
+}
+
+async fn found(home: &Home) -> Vec<StoreCheck> {
+    let rows = home.open().await.check_store(false).await.unwrap();
+    rows.into_iter().filter(|row| row.status != CheckStatus::Ok).collect()
+}
+
+fn named(rows: &[StoreCheck]) -> Vec<(&str, Option<&str>)> {
+    rows.iter().map(|row| (row.code, row.run_id.as_deref())).collect()
+}
+
+/// The codes of the checks of a run that failed.
+async fn failed(engine: &Engine, run: &str) -> Vec<String> {
+    let audit = engine.audit(&caller(), AuditArgs { run_id: run.to_owned(), full: None }).await.unwrap();
+    assert_eq!(audit.verdict == "failed", !audit.checks.is_empty());
+    audit.checks.into_iter().map(|check| check.code).collect()
+}
+
+fn delete(run: &str) -> String {
+    let of = |table: &str| format!("DELETE FROM {table} WHERE run = (SELECT key FROM runs WHERE id = '{run}');");
+    ["items", "plans", "entries"].map(of).concat() + &format!("DELETE FROM runs WHERE id = '{run}'")
+}
+
+#[tokio::test]
+async fn a_deleted_run_is_missed() {
+    let home = home(&["first", "second"]).await;
+    sql(&home, &delete("first"));
+    let rows = found(&home).await;
+    assert_eq!(named(&rows), [("run-log", Some("first"))], "{rows:?}");
+    assert!(failed(&*home.open().await, "second").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_without_its_opening_in_the_log_is_found() {
+    let home = home(&["first", "second"]).await;
+    sql(&home, "DELETE FROM log WHERE seq = (SELECT max(seq) FROM log)");
+    let rows = found(&home).await;
+    assert!(named(&rows).contains(&("run-journal", Some("open"))), "{rows:?}");
+    assert!(rows.iter().any(|row| row.code == "run-log" && row.detail.contains("log-chain")), "{rows:?}");
+}
+
+/// The end of the log and its signed checkpoint say what was cut off, even where rows and log agree.
+#[tokio::test]
+async fn a_log_that_was_cut_off_with_its_runs_is_found() {
+    let home = home(&["first", "second"]).await;
+    sql(&home, &delete("open"));
+    sql(&home, "DELETE FROM log WHERE seq = (SELECT max(seq) FROM log)");
+    let rows = found(&home).await;
+    assert_eq!(named(&rows), [("run-log", None)], "{rows:?}");
+    for run in ["first", "second"] {
+        sql(&home, &delete(run));
+    }
+    sql(&home, "DELETE FROM log WHERE seq > 1");
+    let rows = found(&home).await;
+    assert!(rows.iter().any(|row| row.detail.contains("checkpoint-size")), "{rows:?}");
+}
+
+/// Every column that follows from the entries, changed and changed back.
+#[tokio::test]
+async fn a_changed_row_is_found_whatever_its_column() {
+    let home = home(&["run"]).await;
+    for (table, column, value) in [
+        ("runs", "actor", "'human:eve'"),
+        ("runs", "queue", "'other'"),
+        ("runs", "opened_at", "1"),
+        ("runs", "log_seq", "0"),
+        ("runs", "state", "'failed'"),
+        ("runs", "logged", "0"),
+        ("runs", "held", "1"),
+        ("runs", "completed_at", "1"),
+        ("runs", "completed_at", "NULL"),
+        ("runs", "cost_microusd", "7"),
+        ("runs", "entries", "3"),
+        ("items", "id", "'other'"),
+        ("items", "status", "'failed'"),
+        ("items", "attempts", "2"),
+        ("items", "since", "1"),
+        ("plans", "bytes", "x'7b7d'"),
+    ] {
+        let row = match table {
+            "runs" => "id = 'run'",
+            "items" => "ix = 1",
+            _ => "run = (SELECT key FROM runs WHERE id = 'run')",
+        };
+        sql(&home, &format!("CREATE TABLE kept AS SELECT {column} AS was FROM {table} WHERE {row}"));
+        sql(&home, &format!("UPDATE {table} SET {column} = {value} WHERE {row}"));
+        let rows = found(&home).await;
+        assert_eq!(named(&rows), [("run-projection", Some("run"))], "{table}.{column}: {rows:?}");
+        sql(&home, &format!("UPDATE {table} SET {column} = (SELECT was FROM kept) WHERE {row}; DROP TABLE kept"));
+    }
+    sql(&home, "DELETE FROM items WHERE ix = 1");
+    assert_eq!(named(&found(&home).await), [("run-projection", Some("run"))]);
+}
+
+#[tokio::test]
+async fn what_was_put_back_as_it_was_is_whole() {
+    let home = home(&["run"]).await;
+    sql(&home, "UPDATE runs SET held = 1 WHERE id = 'run'");
+    assert_eq!(found(&home).await.len(), 1);
+    sql(&home, "UPDATE runs SET held = 0 WHERE id = 'run'");
+    check(&*home.open().await, &["run"]).await;
+}
+
+#[tokio::test]
+async fn a_seal_that_row_and_log_do_not_both_have_is_found() {
+    let home = home(&["run"]).await;
+    for (run, sealed) in [("run", 0), ("open", 1)] {
+        sql(&home, &format!("UPDATE runs SET sealed = {sealed} WHERE id = '{run}'"));
+        let rows = found(&home).await;
+        assert!(rows.iter().all(|row| row.run_id.as_deref() == Some(run)), "{rows:?}");
+        assert!(rows.iter().any(|row| row.detail.contains("log-sealed")), "{rows:?}");
+        assert!(failed(&*home.open().await, run).await.contains(&"log-sealed".to_owned()));
+        sql(&home, &format!("UPDATE runs SET sealed = 1 - sealed WHERE id = '{run}'"));
+    }
+    check(&*home.open().await, &["run"]).await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_gone_has_a_code() {
+    let home = home(&["run"]).await;
+    sql(&home, "UPDATE runs SET checkpoint = NULL WHERE id = 'run'");
+    assert_eq!(failed(&*home.open().await, "run").await, ["checkpoint-unsigned"]);
+}
+
+/// Damage of any kind in one run: the row names run and entry, and the other runs are looked at.
+#[tokio::test]
+async fn one_damaged_run_keeps_no_other_from_being_looked_at() {
+    let home = home(&["a", "b", "c"]).await;
+    let at = |run: &str, seq: u64| format!("run = (SELECT key FROM runs WHERE id = '{run}') AND seq = {seq}");
+    sql(&home, &format!("UPDATE entries SET bytes = x'00' WHERE {}", at("a", 2)));
+    sql(&home, &format!("UPDATE entries SET leaf = x'00' WHERE {}", at("b", 3)));
+    sql(&home, "UPDATE items SET status = 'failed' WHERE run = (SELECT key FROM runs WHERE id = 'c') AND ix = 0");
+    let rows = found(&home).await;
+    let of = |run: &str| rows.iter().filter(|row| row.run_id.as_deref() == Some(run)).collect::<Vec<_>>();
+    assert!(of("a").iter().any(|row| row.code == "run-journal" && row.detail.contains("entry 2")), "{rows:?}");
+    assert!(of("b").iter().any(|row| row.code == "run-journal" && row.detail.contains("entry 3")), "{rows:?}");
+    assert!(of("c").iter().all(|row| row.code == "run-projection") && of("c").len() == 1, "{rows:?}");
+    assert!(of("open").is_empty());
+}
+
+/// A row of a table of runs that cannot be read at all is a finding too.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_a_finding() {
+    let home = home(&["a", "b"]).await;
+    sql(&home, "UPDATE runs SET id = 'no id' WHERE id = 'a'");
+    let rows = found(&home).await;
+    assert!(rows.iter().any(|row| row.run_id.is_none() && row.detail.contains("the run in row")), "{rows:?}");
+    assert!(rows.iter().any(|row| row.code == "run-log" && row.run_id.as_deref() == Some("a")), "{rows:?}");
+    assert!(failed(&*home.open().await, "b").await.is_empty());
+}
+
+/// A store that others write while it is looked at is not taken for a damaged one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_use_is_looked_at_as_it_is() {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    let looker = home.open().await;
+    let runs: Vec<String> = (0..20).map(|at| format!("run-{at}")).collect();
+    let names: Vec<&str> = runs.iter().map(String::as_str).collect();
+    let writing = async {
+        for run in &names {
+            submit(&engine, fan_out(run, 2)).await;
+        }
+        wait_end(&engine, &names).await;
+    };
+    let looking = async {
+        for _ in 0..40 {
+            check(&looker, &[]).await;
+            for run in runs.iter().take(3) {
+                let wish = AuditArgs { run_id: run.clone(), full: None };
+                if let Ok(audit) = looker.audit(&caller(), wish).await {
+                    assert_ne!(audit.verdict, "failed", "{:?}", audit.checks);
+                }
+            }
+        }
+    };
+    tokio::join!(writing, looking);
+    check(&looker, &names).await;
+    driver.stop().await;
+}
