@@ -104,7 +104,10 @@ impl Coded for StoreError {
             Self::Full => "free some disk space; what was accepted is kept and goes on".to_owned(),
             Self::Busy => "call again".to_owned(),
             Self::ReadOnly => "give the user that runs agora write access to its home".to_owned(),
-            Self::Corrupt(_) => "keep a copy of the file and restore the last backup".to_owned(),
+            Self::Corrupt(_) => {
+                "keep a copy of the home and restore the last backup; `agora-admin doctor` names all that is damaged"
+                    .to_owned()
+            }
             Self::Closed | Self::Sqlite(_) | Self::Entry(_) | Self::Illegal(_) => {
                 "start the program again, and run `agora-admin doctor`".to_owned()
             }

@@ -178,7 +178,8 @@ impl Ledger {
                 Some(id) => {
                     let known = self.board.run(&id).map_or(0, |run| run.next_seq);
                     if u64::try_from(seq).unwrap_or(0) >= known {
-                        self.apply(&id, &Entry::from_bytes(&bytes)?, Hash(leaf))?;
+                        let entry = Entry::from_bytes(&bytes).map_err(|error| damaged(&id, seq, &error))?;
+                        self.apply(&id, &entry, Hash(leaf)).map_err(|error| damaged(&id, seq, &error))?;
                         self.touched.insert(id);
                     }
                 }
@@ -228,7 +229,8 @@ impl Ledger {
             .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let (key, plan, place) = row.ok_or_else(|| StoreError::NoRun(id.to_string()))?;
-        let plan = Plan::from_bytes(&plan).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let plan = Plan::from_bytes(&plan)
+            .map_err(|error| StoreError::Corrupt(format!("the stored plan of the run {id}: {error}")))?;
         let (state, frontier, leaf) = self.replay(id, key, &plan)?;
         self.metas.insert(id.clone(), RunMeta::new(key, plan, &state, frontier, leaf, place));
         self.keys.insert(key, id.clone());
@@ -253,20 +255,23 @@ impl Ledger {
         let mut frontier = Frontier::default();
         let mut state: Option<RunState> = None;
         let mut last = Hash([0; 32]);
+        let mut seq = 0_i64;
         while let Some(row) = rows.next()? {
-            let entry = Entry::from_bytes(row.get_ref(0)?.as_blob().map_err(|e| StoreError::Corrupt(e.to_string()))?)?;
-            let leaf = Hash(row.get(1)?);
+            let bytes = row.get_ref(0)?.as_blob().map_err(|error| damaged(id, seq, &error))?;
+            let entry = Entry::from_bytes(bytes).map_err(|error| damaged(id, seq, &error))?;
+            let leaf = Hash(row.get(1).map_err(|error| damaged(id, seq, &error))?);
             match (&mut state, entry.record) {
                 (None, Record::RunOpened(opened)) => {
                     state = Some(RunState::open(id.clone(), entry.actor, entry.at, *opened, knobs(plan)));
                 }
                 (None, other) => return Err(StoreError::Corrupt(format!("the run {id} starts with {}", other.kind()))),
                 (Some(state), record) => {
-                    state.apply(entry.at, leaf, &record)?;
+                    state.apply(entry.at, leaf, &record).map_err(|error| damaged(id, seq, &error))?;
                 }
             }
             frontier.push(leaf);
             last = leaf;
+            seq += 1;
         }
         let state = state.ok_or_else(|| StoreError::Corrupt(format!("the run {id} has no entries")))?;
         Ok((state, frontier, last))
@@ -349,6 +354,11 @@ impl Ledger {
         }
         result
     }
+}
+
+/// An entry that was stored well and cannot be read, or does not fit what comes before it.
+fn damaged(id: &RunId, seq: i64, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("entry {seq} of the run {id}: {why}"))
 }
 
 /// Reads an id that the store holds.

@@ -8,13 +8,13 @@ use agora_core::record::{Entry, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::accept::internal;
 use super::facts::RunRow;
 use super::find::seen_as;
 use super::rows::{failure_text, run_row};
 use super::status::cursor;
 use super::{Caller, OpError};
 use crate::engine::Engine;
+use crate::journal::StoreError;
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -207,7 +207,8 @@ impl Engine {
                         watch.more = true;
                         return Ok(());
                     }
-                    let entry = Entry::from_bytes(&row.bytes).map_err(|error| internal(&error))?;
+                    let entry = Entry::from_bytes(&row.bytes)
+                        .map_err(|error| StoreError::Corrupt(format!("an entry of the run {}: {error}", row.run)))?;
                     watch.met |= needs_attention(&entry.record);
                     watch.events.extend(event(&entry));
                 }

@@ -1,7 +1,8 @@
 //! I6, I8: what was changed behind the engine's back is found, named, and keeps nothing else from being looked at.
 
+use agora_core::error::Class;
 use agora_engine::Engine;
-use agora_engine::operations::{AuditArgs, CheckStatus, StoreCheck};
+use agora_engine::operations::{AuditArgs, CheckStatus, ResultArgs, StatusArgs, StoreCheck, WatchArgs};
 use rusqlite::Connection;
 
 use crate::common::{Home, caller, check, fan_out, submit, wait_end};
@@ -162,6 +163,37 @@ async fn one_damaged_run_keeps_no_other_from_being_looked_at() {
     assert!(of("b").iter().any(|row| row.code == "run-journal" && row.detail.contains("entry 3")), "{rows:?}");
     assert!(of("c").iter().all(|row| row.code == "run-projection") && of("c").len() == 1, "{rows:?}");
     assert!(of("open").is_empty());
+}
+
+/// Whoever looks at a damaged run is told what it is, which one, and what to do; others are shown as ever.
+#[tokio::test]
+async fn a_damaged_run_says_so_whoever_looks_at_it() {
+    let home = home(&["a", "b"]).await;
+    sql(&home, "UPDATE entries SET bytes = x'00' WHERE seq = 2 AND run = (SELECT key FROM runs WHERE id = 'a')");
+    let engine = home.open().await;
+    let status = |run: &str| StatusArgs { run_id: Some(run.to_owned()), ..StatusArgs::default() };
+    let result = |run: &str| ResultArgs { run_id: run.to_owned(), ..ResultArgs::default() };
+    let watch = |run: &str| WatchArgs {
+        run_ids: Some(vec![run.to_owned()]),
+        after: Some("0".to_owned()),
+        wait_seconds: Some(0),
+        ..WatchArgs::default()
+    };
+    let who = caller();
+    let errors = [
+        engine.status(&who, status("a")).await.unwrap_err(),
+        engine.result(&who, result("a")).await.unwrap_err(),
+        engine.watch(&who, watch("a"), &|_| {}).await.unwrap_err(),
+    ];
+    for error in errors {
+        let problem = error.first();
+        assert_eq!((problem.code.as_str(), problem.class), ("store-damaged", Class::Operator), "{problem}");
+        assert!(problem.message.contains("of the run a"), "{problem}");
+        assert!(problem.hint.unwrap().contains("restore the last backup"));
+    }
+    engine.status(&who, status("b")).await.unwrap();
+    engine.result(&who, result("b")).await.unwrap();
+    engine.watch(&who, watch("b"), &|_| {}).await.unwrap();
 }
 
 /// A row of a table of runs that cannot be read at all is a finding too.
