@@ -121,11 +121,15 @@ pub(crate) fn inbox_row(page: &mut Page, row: &InboxRow) {
     for (at, option) in row.options.iter().enumerate() {
         page.quote(&format!("{}. {}", at + 1, option.text));
     }
+    if let Some(why) = &row.unreadable {
+        page.line(Line::of(Cell::new("it cannot be shown:").style(Style::Bad)).and(why).indent(2));
+    }
     let run = &row.run_id;
     let command = match row.kind.as_str() {
         "question" if row.options.is_empty() => format!("agora-admin answer {run} {item} \"…\""),
         "question" => format!("agora-admin answer {run} {item} --choice 1"),
         "held" => format!("agora-admin release {run}"),
+        "damaged" => "agora-admin doctor".to_owned(),
         _ => format!("agora-admin diagnose {run}"),
     };
     page.next(command);

@@ -4,7 +4,6 @@ use agora_core::decide;
 use agora_core::error::{Class, Problem};
 use agora_core::id::{Digest, ItemId, RunId};
 use agora_core::limits::ANSWER_BYTES_MAX;
-use agora_core::worker::Question;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -158,8 +157,7 @@ impl Engine {
         let answer = match (&args.text, args.choice) {
             (Some(text), None) => text.clone(),
             (None, Some(choice)) => {
-                let asked: Question = agora_core::canon::from_bytes_with_floats(&self.blobs.get(&text).await?)
-                    .map_err(|error| internal(&error))?;
+                let asked = self.asked(&text).await?;
                 let option = usize::try_from(choice).ok().and_then(|at| asked.options.get(at.checked_sub(1)?).cloned());
                 option.ok_or_else(|| wrong(format!("the question has options 1 to {}", asked.options.len())))?
             }

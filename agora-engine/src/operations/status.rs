@@ -3,7 +3,7 @@
 use agora_core::choose::Capacity;
 use agora_core::decide::Refusal;
 use agora_core::error::{Class, Problem, nearest};
-use agora_core::id::{ItemId, RunId};
+use agora_core::id::{Digest, ItemId, RunId};
 use agora_core::state::{ItemState, OpenQuestion, RunState};
 use agora_core::worker::Question;
 use schemars::JsonSchema;
@@ -15,7 +15,7 @@ use super::find::seen_as;
 use super::rows::{attempt_rows, item_row, open_question, run_row, state_word, text};
 use super::{Caller, OpError, diagnosis};
 use crate::engine::Engine;
-use crate::journal::{Ledger, StoreError};
+use crate::journal::{Ledger, RunSummary, StoreError};
 
 /// What to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ pub struct InboxRow {
     /// The item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<String>,
-    /// `question`, `held`, `failed`.
+    /// `question`, `held`, and `damaged` for a run whose journal cannot be read.
     pub kind: String,
     /// Since when.
     pub since: String,
@@ -79,6 +79,10 @@ pub struct InboxRow {
     /// The choices it offers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<Text>,
+    /// Why the question or the run cannot be shown: bytes that are missing or damaged. An answer in words is taken all the
+    /// same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
     /// The call that resolves it.
     pub next: String,
 }
@@ -229,7 +233,7 @@ impl Engine {
         for run in runs {
             if run.held {
                 let next = format!("answer {{\"run_id\": \"{}\"}}", run.id);
-                waiting.push((run.opened_at, InboxRow::held(run.id.as_str(), run.opened_at.to_string(), next), None));
+                waiting.push((run.opened_at, InboxRow::of("held", &run, next), None));
             }
             let asked = self
                 .with_run(&run.id, |ledger, id| {
@@ -241,9 +245,20 @@ impl Engine {
                     };
                     Ok(items.iter().filter_map(question).collect::<Vec<_>>())
                 })
-                .await?;
+                .await;
+            let asked = match asked {
+                Ok(asked) => asked,
+                // One damaged run hides no other one's questions.
+                Err(error) if error.first().code == "store-damaged" => {
+                    let next = "the operator runs `agora-admin doctor`".to_owned();
+                    let row = InboxRow { unreadable: Some(error.to_string()), ..InboxRow::of("damaged", &run, next) };
+                    waiting.push((run.opened_at, row, None));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             for (item, attempt, question) in asked {
-                let row = self.question_row(&run.id, &item, attempt, &question).await?;
+                let row = self.question_row(&run, &item, attempt, &question).await;
                 waiting.push((question.at, row, Some(question.asked)));
             }
         }
@@ -253,33 +268,34 @@ impl Engine {
         Ok(StatusReply { total, inbox, ..StatusReply::of(View::Inbox) })
     }
 
-    async fn question_row(
-        &self,
-        run: &RunId,
-        item: &ItemId,
-        attempt: u64,
-        question: &OpenQuestion,
-    ) -> Result<InboxRow, OpError> {
-        let bytes = self.blobs.get(&question.text).await?;
-        let asked: Question = agora_core::canon::from_bytes_with_floats(&bytes).map_err(|error| internal(&error))?;
-        let shown = |words: String| text(words.into_bytes(), run, item, attempt, 4096);
+    /// An open question, with its words if they can be had: one that cannot be read can still be answered.
+    async fn question_row(&self, run: &RunSummary, item: &ItemId, attempt: u64, question: &OpenQuestion) -> InboxRow {
+        let next = format!(
+            "answer {{\"run_id\": \"{}\", \"item_id\": \"{item}\", \"question_id\": {}, \"text\": \"…\"}}",
+            run.id, question.asked
+        );
+        let row = InboxRow {
+            item_id: Some(item.to_string()),
+            since: question.at.to_string(),
+            question_id: Some(question.asked),
+            ..InboxRow::of("question", run, next)
+        };
+        let asked = match self.asked(&question.text).await {
+            Ok(asked) => asked,
+            Err(error) => return InboxRow { unreadable: Some(error.to_string()), ..row },
+        };
+        let shown = |words: String| text(words.into_bytes(), &run.id, item, attempt, 4096);
         let words = match asked.context {
             Some(context) => format!("{}\n\n{context}", asked.question),
             None => asked.question,
         };
-        Ok(InboxRow {
-            run_id: run.to_string(),
-            item_id: Some(item.to_string()),
-            kind: "question".to_owned(),
-            since: question.at.to_string(),
-            question_id: Some(question.asked),
-            question: Some(shown(words)),
-            options: asked.options.into_iter().map(shown).collect(),
-            next: format!(
-                "answer {{\"run_id\": \"{run}\", \"item_id\": \"{item}\", \"question_id\": {}, \"text\": \"…\"}}",
-                question.asked
-            ),
-        })
+        InboxRow { question: Some(shown(words)), options: asked.options.into_iter().map(shown).collect(), ..row }
+    }
+
+    /// The words of a question.
+    pub(super) async fn asked(&self, digest: &Digest) -> Result<Question, OpError> {
+        let bytes = self.blobs.get(digest).await?;
+        agora_core::canon::from_bytes_with_floats(&bytes).map_err(|error| internal(&error))
     }
 
     async fn diagnose(&self, caller: &Caller, args: &StatusArgs) -> Result<StatusReply, OpError> {
@@ -345,15 +361,16 @@ impl StatusReply {
 }
 
 impl InboxRow {
-    fn held(run: &str, since: String, next: String) -> Self {
+    fn of(kind: &str, run: &RunSummary, next: String) -> Self {
         Self {
-            run_id: run.to_owned(),
+            run_id: run.id.to_string(),
             item_id: None,
-            kind: "held".to_owned(),
-            since,
+            kind: kind.to_owned(),
+            since: run.opened_at.to_string(),
             question_id: None,
             question: None,
             options: Vec::new(),
+            unreadable: None,
             next,
         }
     }

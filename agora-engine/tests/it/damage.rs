@@ -1,11 +1,17 @@
 //! I6, I8: what was changed behind the engine's back is found, named, and keeps nothing else from being looked at.
 
 use agora_core::error::Class;
+use agora_core::id::Digest;
+use agora_core::worker::{Outcome, Question, Status, Task};
 use agora_engine::Engine;
-use agora_engine::operations::{AuditArgs, CheckStatus, ResultArgs, StatusArgs, StoreCheck, WatchArgs};
+use agora_engine::operations::{
+    AnswerArgs, AuditArgs, CheckStatus, InboxRow, ResultArgs, StatusArgs, StoreCheck, View, WatchArgs,
+};
+use agora_testkit::fakes::{FakeCompute, outcome_of};
 use rusqlite::Connection;
 
-use crate::common::{Home, caller, check, fan_out, submit, wait_end};
+use crate::common::{Home, caller, check, code_of, fan_out, submit, wait_end, within};
+use crate::evidence::bodies;
 
 /// Changes a store that nobody has open.
 fn sql(home: &Home, text: &str) {
@@ -194,6 +200,72 @@ async fn a_damaged_run_says_so_whoever_looks_at_it() {
     engine.status(&who, status("b")).await.unwrap();
     engine.result(&who, result("b")).await.unwrap();
     engine.watch(&who, watch("b"), &|_| {}).await.unwrap();
+}
+
+/// What asks once, and then is done.
+fn asking() -> FakeCompute {
+    FakeCompute::new(|task: &Task, _| match &task.resume {
+        None => {
+            let options = vec!["yes".to_owned(), "no".to_owned()];
+            let question = format!("may {} go on?", task.attempt.run);
+            let question = Question { question, options, context: None, partial_state: None };
+            Outcome { question: Some(question), ..outcome_of(task, Status::NeedsInput) }
+        }
+        Some(_) => outcome_of(task, Status::Done),
+    })
+}
+
+async fn inbox(engine: &Engine) -> Vec<InboxRow> {
+    let args = StatusArgs { view: Some(View::Inbox), ..StatusArgs::default() };
+    let mut rows = engine.status(&caller(), args).await.unwrap().inbox;
+    rows.sort_by(|a, b| a.run_id.cmp(&b.run_id));
+    rows
+}
+
+/// A question whose words are gone, and a run that cannot be read, are shown as what they are; the others as ever.
+#[tokio::test]
+async fn one_damaged_question_hides_no_other() {
+    let home = Home::with(asking()).await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    for run in ["a", "b", "c"] {
+        submit(&engine, fan_out(run, 1)).await;
+    }
+    within(async {
+        while bodies(home.path(), "item.waiting").len() < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    driver.stop().await;
+    let rows = inbox(&engine).await;
+    assert!(rows.iter().all(|row| row.unreadable.is_none() && row.options.len() == 2), "{rows:?}");
+    assert!(rows[0].question.as_ref().unwrap().text.contains("may a go on?"));
+
+    for body in bodies(home.path(), "question.asked") {
+        let digest: Digest = body["text"].as_str().unwrap().parse().unwrap();
+        let words = String::from_utf8(home.blobs.get(&digest).await.unwrap()).unwrap();
+        if words.contains("may a go on?") {
+            home.memory.damage(&digest);
+        }
+    }
+    sql(&home, "UPDATE entries SET bytes = x'00' WHERE seq = 3 AND run = (SELECT key FROM runs WHERE id = 'c')");
+    let engine = home.open().await;
+    let rows = inbox(&engine).await;
+    let kinds: Vec<_> = rows.iter().map(|row| (row.kind.as_str(), row.question.is_some())).collect();
+    assert_eq!(kinds, [("question", false), ("question", true), ("damaged", false)], "{rows:?}");
+    assert!(rows[0].unreadable.as_ref().unwrap().starts_with("blob-damaged: "), "{rows:?}");
+    assert!(rows[2].unreadable.as_ref().unwrap().starts_with("store-damaged: "), "{rows:?}");
+    // What cannot be read cannot be chosen from, and can be answered in words.
+    let answer = AnswerArgs {
+        run_id: "a".to_owned(),
+        question_id: rows[0].question_id.map(|at| u32::try_from(at).unwrap()),
+        ..AnswerArgs::default()
+    };
+    let choice = AnswerArgs { choice: Some(1), ..answer.clone() };
+    assert_eq!(code_of(engine.answer(&caller(), choice).await), "blob-damaged");
+    let words = AnswerArgs { text: Some("yes".to_owned()), ..answer };
+    assert_eq!(engine.answer(&caller(), words).await.unwrap().state, "answered");
 }
 
 /// A row of a table of runs that cannot be read at all is a finding too.
