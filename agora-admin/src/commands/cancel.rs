@@ -36,6 +36,9 @@ pub(super) async fn ask(context: &Context, wish: CancelArgs, doing: String) -> R
     context.out.reply(&reply, |page| {
         let what = reply.item_id.as_deref().unwrap_or(&reply.run_id);
         page.line(Line::of(&reply.state).and(what));
+        if let Some(why) = &reply.reason_not_kept {
+            page.line(Line::of("the reason is not kept as evidence:").and(why));
+        }
         page.next(match reply.state.as_str() {
             "held" => format!("agora-admin release {}", reply.run_id),
             _ => format!("agora-admin status {}", reply.run_id),

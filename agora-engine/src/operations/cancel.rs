@@ -1,8 +1,10 @@
 //! `cancel`: stop a run or an item, or hold it.
 
-use agora_core::decide;
-use agora_core::error::{Class, Problem};
-use agora_core::id::{ItemId, Word};
+use agora_core::decide::{self, Refusal};
+use agora_core::error::{Class, Coded as _, Problem};
+use agora_core::id::{Digest, ItemId, RunId, Word};
+use agora_core::record::{CancelVia, Record};
+use agora_core::state::RunState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ use super::rows::state_word;
 use super::status::locate;
 use super::{Caller, OpError};
 use crate::engine::Engine;
-use crate::journal::StoreError;
+use crate::journal::{Ledger, StoreError};
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,6 +52,9 @@ pub struct CancelReply {
     pub item_id: Option<String>,
     /// `stopping`, `cancelled`, `held`; or how it had ended before.
     pub state: String,
+    /// Why the reason could not be kept as evidence; it was done all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_not_kept: Option<String>,
     /// What to call next.
     pub next: String,
 }
@@ -74,51 +79,88 @@ impl Engine {
         let item = args.item_id.as_deref().map(ItemId::new).transpose();
         let item = item.map_err(|error| wrong("item_id", error.to_string()))?;
         let run = self.find_run(caller, &args.run_id, true).await?.id;
-        let note = Some(self.blobs.put(args.reason.as_bytes()).await?);
         let reason = Word::new("requested").map_err(|error| internal(&error))?;
-        let (stamp, via, wanted, id) = (self.stamp(caller), caller.via, item.clone(), run.clone());
+        let wish = Wish { mode, item: item.clone(), via: caller.via, reason };
+        // Looked at before the reason is kept: what is refused, or is over, leaves nothing behind.
+        let asked = wish.clone();
+        let records = self.with_run(&run, move |ledger, id| asked.decide(ledger, id, None)).await?;
+        let (note, reason_not_kept) = match records.is_empty() {
+            true => (None, None),
+            false => self.keep_reason(&args.reason).await,
+        };
+        let (stamp, id) = (self.stamp(caller), run.clone());
         let state = self
             .journal
             .call(move |ledger| {
-                let result = ledger.transact(|tx| {
+                ledger.transact(|tx| {
                     tx.run(&id)?;
-                    if let Some(item) = &wanted {
-                        // A run that is over refuses before it looks at the item.
-                        locate(tx.ledger(), &id, item.as_str())?;
-                    }
-                    let state = tx.run(&id)?;
-                    let decision = match mode {
-                        CancelMode::Stop => {
-                            decide::cancel(state, decide::Cancel { item: wanted.clone(), via, reason, note })
-                        }
-                        CancelMode::Hold => decide::hold(state, reason, note),
-                    };
-                    match decision {
-                        Ok(decision) => tx.append(&stamp, &id, decision.records)?,
-                        // Cancelling what is over says how it ended, and records nothing.
-                        Err(decide::Refusal::Over { .. } | decide::Refusal::ItemOver { .. })
-                            if mode == CancelMode::Stop => {}
-                        Err(refusal) => return Err(refusal.into()),
-                    }
+                    let records = wish.decide(tx.ledger(), &id, note)?;
+                    tx.append(&stamp, &id, records)?;
                     tx.ledger().touch([id.clone()]);
-                    let state = tx.run(&id)?;
-                    Ok(match (&wanted, mode) {
-                        (_, CancelMode::Hold) => "held",
-                        (Some(item), _) => state
-                            .item(item)
-                            .map_or("cancelled", |item| if item.is_stopping() { "stopping" } else { state_word(item) }),
-                        (None, _) if state.is_over() => state.word(),
-                        (None, _) => "stopping",
-                    }
-                    .to_owned())
-                })?;
-                Ok::<_, StoreError>(result)
+                    Ok(wish.state(tx.run(&id)?).to_owned())
+                })
             })
             .await?;
         let next = match mode {
             CancelMode::Hold => format!("answer {{\"run_id\": \"{run}\"}} releases it"),
             CancelMode::Stop => format!("status {{\"run_id\": \"{run}\"}}"),
         };
-        Ok(CancelReply { run_id: run.to_string(), item_id: item.map(|item| item.to_string()), state, next })
+        let item_id = item.map(|item| item.to_string());
+        Ok(CancelReply { run_id: run.to_string(), item_id, state, reason_not_kept, next })
+    }
+
+    /// Keeps the caller's words, or says why they are not kept. Whoever cancels a run because it fills the disk has no room
+    /// for words: what they asked for is done without them.
+    async fn keep_reason(&self, reason: &str) -> (Option<Digest>, Option<String>) {
+        match self.blobs.put(reason.as_bytes()).await {
+            Ok(note) => (Some(note), None),
+            Err(error) => {
+                tracing::warn!(code = error.code(), %error, "the reason of a cancel is not kept");
+                (None, Some(error.problem().to_string()))
+            }
+        }
+    }
+}
+
+/// What a cancel asks for, but for the caller's words.
+#[derive(Clone)]
+struct Wish {
+    mode: CancelMode,
+    item: Option<ItemId>,
+    via: CancelVia,
+    reason: Word,
+}
+
+impl Wish {
+    /// What it records about a loaded run; nothing where it ended before, or was asked to stop already.
+    fn decide(&self, ledger: &Ledger, id: &RunId, note: Option<Digest>) -> Result<Vec<Record>, StoreError> {
+        if let Some(item) = &self.item {
+            // An item that is not there is refused, also in a run that is over.
+            locate(ledger, id, item.as_str())?;
+        }
+        let state = ledger.board_ref().run(id).ok_or_else(|| StoreError::NoRun(id.to_string()))?;
+        let reason = self.reason.clone();
+        let decision = match self.mode {
+            CancelMode::Stop => {
+                decide::cancel(state, decide::Cancel { item: self.item.clone(), via: self.via, reason, note })
+            }
+            CancelMode::Hold => decide::hold(state, reason, note),
+        };
+        match decision {
+            Ok(decision) => Ok(decision.records),
+            // Cancelling what is over says how it ended, and records nothing.
+            Err(Refusal::Over { .. } | Refusal::ItemOver { .. }) if self.mode == CancelMode::Stop => Ok(Vec::new()),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// The word for where run or item stand afterwards.
+    fn state(&self, run: &RunState) -> &'static str {
+        match (&self.item, self.mode) {
+            (_, CancelMode::Hold) => "held",
+            (Some(item), CancelMode::Stop) => run.item(item).map_or("cancelled", state_word),
+            (None, CancelMode::Stop) if run.is_over() => run.word(),
+            (None, CancelMode::Stop) => "stopping",
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! From a plan to verified evidence, and what happens to it on the way.
 
 use agora_core::id::ItemId;
-use agora_core::seam::ComputeError;
+use agora_core::seam::{BlobError, ComputeError};
 use agora_core::worker::{Outcome, Question, Status, Task};
-use agora_engine::operations::{AnswerArgs, CancelArgs, ResultArgs, StatusArgs, SubmitArgs, View};
+use agora_engine::operations::{
+    AnswerArgs, CancelArgs, CancelMode, DispatchArgs, ResultArgs, StatusArgs, SubmitArgs, View,
+};
 use agora_testkit::fakes::{FakeCompute, outcome_of};
 use serde_json::{Value, json};
 
@@ -331,6 +333,70 @@ async fn a_question_is_answered_once() {
     assert_eq!(bodies(home.path(), "question.answered").len(), 1);
     check(&engine, &["run"]).await;
     driver.stop().await;
+}
+
+/// What is refused leaves nothing behind: not the caller's words, not the plan.
+#[tokio::test]
+async fn a_refused_call_keeps_no_blob_and_one_that_is_done_does() {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    submit(&engine, fan_out("run", 2)).await;
+    let cancel = |run: &str, item: Option<&str>, mode: CancelMode| CancelArgs {
+        run_id: run.to_owned(),
+        item_id: item.map(str::to_owned),
+        mode: Some(mode),
+        reason: format!("why {run} {item:?} {mode:?}"),
+    };
+    let who = caller();
+    let before = home.memory.puts();
+    assert_eq!(code_of(engine.cancel(&who, cancel("none", None, CancelMode::Stop)).await), "run-unknown");
+    assert_eq!(code_of(engine.cancel(&who, cancel("run", Some("none"), CancelMode::Stop)).await), "item-unknown");
+    assert_eq!(code_of(engine.cancel(&who, cancel("run", Some("i0"), CancelMode::Hold)).await), "cancel-shape");
+    let answer = AnswerArgs { run_id: "run".to_owned(), text: Some("yes".to_owned()), ..AnswerArgs::default() };
+    assert_eq!(code_of(engine.answer(&who, answer.clone()).await), "answer-shape");
+    let asked = AnswerArgs { question_id: Some(1), ..answer };
+    assert_eq!(code_of(engine.answer(&who, asked).await), "question-unknown");
+    let dispatch = |subagent: &str| DispatchArgs {
+        subagent: subagent.to_owned(),
+        ..serde_json::from_value(json!({ "subagent": "x", "input": { "prompt": "do it" } })).unwrap()
+    };
+    assert_eq!(code_of(engine.dispatch(&who, dispatch("nobody")).await), "subagent-unknown");
+    assert_eq!(code_of(try_submit(&engine, fan_out("run", 3)).await), "run-conflict");
+    assert_eq!(home.memory.puts(), before, "nothing was kept");
+
+    assert_eq!(engine.cancel(&who, cancel("run", None, CancelMode::Hold)).await.unwrap().state, "held");
+    assert_eq!(home.memory.puts(), before + 1);
+    assert_eq!(code_of(engine.cancel(&who, cancel("run", None, CancelMode::Hold)).await), "held-already");
+    assert_eq!(engine.cancel(&who, cancel("run", None, CancelMode::Stop)).await.unwrap().state, "cancelled");
+    assert_eq!(home.memory.puts(), before + 2);
+    assert_eq!(engine.cancel(&who, cancel("run", None, CancelMode::Stop)).await.unwrap().state, "cancelled");
+    assert_eq!(home.memory.puts(), before + 2, "what was over before was told, and not recorded");
+    engine.dispatch(&who, dispatch("noop")).await.unwrap();
+    assert_eq!(home.memory.puts(), before + 3);
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_without_room_for_the_reason() {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    for run in ["full", "roomy"] {
+        submit(&engine, fan_out(run, 2)).await;
+    }
+    let cancel = |run: &str| CancelArgs {
+        run_id: run.to_owned(),
+        item_id: None,
+        mode: None,
+        reason: "it fills the disk".to_owned(),
+    };
+    home.memory.fail_next(BlobError::NoRoom("test".to_owned()));
+    let reply = engine.cancel(&caller(), cancel("full")).await.unwrap();
+    assert_eq!(reply.state, "cancelled");
+    assert!(reply.reason_not_kept.unwrap().starts_with("disk-full: "));
+    let reply = engine.cancel(&caller(), cancel("roomy")).await.unwrap();
+    assert_eq!((reply.state.as_str(), reply.reason_not_kept), ("cancelled", None));
+    let notes: Vec<bool> =
+        bodies(home.path(), "cancel.requested").iter().map(|body| body.get("note").is_some()).collect();
+    assert_eq!(notes, [false, true]);
 }
 
 #[tokio::test]
