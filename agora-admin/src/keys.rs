@@ -10,7 +10,7 @@ use agora_core::audit::note::VerifyKey;
 use agora_core::error::{Class, Coded};
 use agora_core::registry::note::admin_key_name;
 use agora_engine::config::file;
-use agora_engine::keys::{KEY_BYTES_MAX, KEYS_FOLDER, KeyError, pkcs8_of_pem, trusted, trusted_path};
+use agora_engine::keys::{KEY_BYTES_MAX, KEYS_FOLDER, KeyError, pkcs8_of_pem, trusted, trusted_path, without_private};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -33,14 +33,6 @@ pub enum AdminKeyError {
     /// As the engine says it.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The public half is there and the private one is gone.
-    #[error("the private key {} is gone, though {} is there", .private.display(), .public.display())]
-    Lost {
-        /// The private half.
-        private: PathBuf,
-        /// The public half.
-        public: PathBuf,
-    },
     /// The key cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -54,7 +46,6 @@ impl Coded for AdminKeyError {
         match self {
             Self::Key(error) => error.class(),
             Self::Write(error) => error.class(),
-            Self::Lost { .. } => Class::Operator,
             Self::Random => Class::Later,
         }
     }
@@ -62,7 +53,6 @@ impl Coded for AdminKeyError {
         match self {
             Self::Key(error) => error.code(),
             Self::Write(error) => error.code(),
-            Self::Lost { .. } => "key-lost",
             Self::Random => "random-unavailable",
         }
     }
@@ -70,11 +60,6 @@ impl Coded for AdminKeyError {
         match self {
             Self::Key(error) => error.hint(),
             Self::Write(error) => error.hint(),
-            Self::Lost { private, public } => Some(format!(
-                "restore {} from a backup; only if nobody was ever given {}, move that away and run `agora-admin init`",
-                private.display(),
-                public.display()
-            )),
             Self::Random => Some("try again".to_owned()),
         }
     }
@@ -82,7 +67,6 @@ impl Coded for AdminKeyError {
         match self {
             Self::Key(error) => error.at(),
             Self::Write(error) => error.at(),
-            Self::Lost { private, .. } => Some(private.display().to_string()),
             Self::Random => None,
         }
     }
@@ -151,7 +135,7 @@ pub fn ensure(home: &Path, stem: &str, name: &str) -> Result<(Made, VerifyKey), 
     };
     let pair = open_pair(home, stem)?;
     match (trusted.first(), pair) {
-        (Some(_), None) => Err(AdminKeyError::Lost { private: private_path(home, stem), public }),
+        (Some(_), None) => Err(KeyError::Lost { private: private_path(home, stem), public }.into()),
         (Some(_), Some(pair)) => {
             let bytes = public_of(&pair);
             let key = trusted.into_iter().find(|key| key.public_key == bytes);
@@ -218,7 +202,8 @@ impl AdminKey {
     pub fn open(home: &Path, registry: &str, may_sign: &[VerifyKey]) -> Result<Self, KeyError> {
         crate::registry::keep_sentinel();
         let private = private_path(home, REGISTRY_ADMIN);
-        let pair = open_pair(home, REGISTRY_ADMIN)?.ok_or_else(|| KeyError::Missing(private.clone()))?;
+        let pair =
+            open_pair(home, REGISTRY_ADMIN)?.ok_or_else(|| without_private(home, REGISTRY_ADMIN, private.clone()))?;
         let (name, public_key) = (admin_key_name(registry), public_of(&pair));
         if may_sign.iter().any(|key| key.name == name && key.public_key == public_key) {
             return Ok(Self { name, pair });

@@ -115,6 +115,14 @@ pub enum KeyError {
     /// There is none.
     #[error("there is no key {}", .0.display())]
     Missing(PathBuf),
+    /// The public half is there and the private one is gone.
+    #[error("the private key {} is gone, though {} is there", .private.display(), .public.display())]
+    Lost {
+        /// The private half.
+        private: PathBuf,
+        /// The public half.
+        public: PathBuf,
+    },
     /// Others than the operator may use the file.
     #[error("the key {} has mode {mode:04o}, so others may use it", .path.display())]
     Mode {
@@ -161,6 +169,7 @@ impl Coded for KeyError {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing(_) => "keys-missing",
+            Self::Lost { .. } => "key-lost",
             Self::Mode { .. } => "key-mode",
             Self::Malformed { .. } => "key-malformed",
             Self::Mismatch { .. } => "key-mismatch",
@@ -171,6 +180,11 @@ impl Coded for KeyError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Missing(_) => "run `agora-admin init`".to_owned(),
+            Self::Lost { private, public } => format!(
+                "restore {} from a backup; only if nobody was ever given {}, move that away and run `agora-admin init`",
+                private.display(),
+                public.display()
+            ),
             Self::Mode { path, .. } => format!("run `chmod 600 {}`", path.display()),
             Self::Malformed { path, .. } => format!("restore {} from a backup", path.display()),
             Self::Mismatch { private, public, .. } => {
@@ -185,7 +199,7 @@ impl Coded for KeyError {
             Self::Missing(path) | Self::Mode { path, .. } | Self::Malformed { path, .. } => {
                 Some(path.display().to_string())
             }
-            Self::Mismatch { private, .. } => Some(private.display().to_string()),
+            Self::Lost { private, .. } | Self::Mismatch { private, .. } => Some(private.display().to_string()),
             Self::Role(_) => None,
             Self::File(error) => error.at(),
         }
@@ -196,6 +210,17 @@ impl Coded for KeyError {
 #[must_use]
 pub fn trusted_path(home: &Path, stem: &str) -> PathBuf {
     home.join(TRUST_FOLDER).join(format!("{stem}.vkey"))
+}
+
+/// Why there is no private key: it was lost if its public half is there, and never made if that is not.
+#[must_use]
+pub fn without_private(home: &Path, stem: &str, private: PathBuf) -> KeyError {
+    let public = trusted_path(home, stem);
+    // A link or a folder in its place stands for a key that was there too.
+    match std::fs::symlink_metadata(&public) {
+        Ok(_) => KeyError::Lost { private, public },
+        Err(_) => KeyError::Missing(private),
+    }
 }
 
 /// Reads the public keys of `trust/<stem>.vkey`, one a line, at least one.
@@ -275,7 +300,9 @@ impl Signer for FileSigner {
 
 fn open_one(home: &Path, role: Role, origin: &Origin) -> Result<Arc<dyn Signer>, KeyError> {
     let private = home.join(KEYS_FOLDER).join(format!("{}.key", role.as_str()));
-    let Some(mut found) = file::read(&private, KEY_BYTES_MAX)? else { return Err(KeyError::Missing(private)) };
+    let Some(mut found) = file::read(&private, KEY_BYTES_MAX)? else {
+        return Err(without_private(home, role.as_str(), private));
+    };
     let pkcs8 = pkcs8_of_pem(&found.bytes);
     found.bytes.zeroize();
     if found.mode & 0o077 != 0 {

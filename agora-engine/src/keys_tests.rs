@@ -76,7 +76,14 @@ fn a_missing_swapped_linked_or_damaged_key_has_its_own_code() {
         change(home.path());
         assert_eq!(code(home.path()), expected);
     };
-    refused(&|home| std::fs::remove_file(home.join("keys/run.key")).unwrap(), "keys-missing");
+    refused(&|home| std::fs::remove_file(home.join("keys/run.key")).unwrap(), "key-lost");
+    refused(&|home| std::fs::remove_dir_all(home.join("keys")).unwrap(), "key-lost");
+    let both = |home: &Path| {
+        for half in ["keys/run.key", "trust/run.vkey"] {
+            std::fs::remove_file(home.join(half)).unwrap();
+        }
+    };
+    refused(&both, "keys-missing");
     refused(&|home| std::fs::remove_file(home.join("trust/attest.vkey")).unwrap(), "keys-missing");
     refused(&|home| std::fs::remove_dir_all(home.join("trust")).unwrap(), "keys-missing");
     refused(&|home| std::fs::write(home.join("keys/run.key"), pem(9)).unwrap(), "key-mismatch");

@@ -29,7 +29,27 @@ pub(crate) async fn all(context: &Context, deep: bool) -> Vec<Check> {
     }
     checks.extend(registry::registry(context).await);
     checks.extend(store::store(context, deep).await);
-    checks
+    once(checks)
+}
+
+/// Says an error once, where it is met first: a check that could not be made because of it says only that.
+fn once(checks: Vec<Check>) -> Vec<Check> {
+    let mut told: Vec<Check> = Vec::new();
+    for check in checks {
+        let same = |other: &&Check| other.code() == check.code() && other.detail() == check.detail();
+        match told.iter().find(same).filter(|_| check.code().is_some()).map(Check::name) {
+            None => told.push(check),
+            Some(before) if before == check.name() => {}
+            Some(before) => {
+                let detail = format!("not looked at: what {before} says above stands in the way");
+                let untold = Check::unknown(check.name(), detail, format!("mend {before} first"));
+                if !told.contains(&untold) {
+                    told.push(untold);
+                }
+            }
+        }
+    }
+    told
 }
 
 /// Shows checks, a line each, with the remedy below.
@@ -53,6 +73,8 @@ pub(crate) fn show<'c>(page: &mut Page, checks: impl IntoIterator<Item = &'c Che
 
 #[cfg(test)]
 mod tests {
+    use agora_core::error::{Class, Problem};
+
     use super::*;
 
     #[test]
@@ -60,6 +82,19 @@ mod tests {
         let mut page = Page::default();
         show(&mut page, &[Check::ok("git", "/usr/bin/git"), Check::fail("disk", "full\nx", "free some")]);
         assert_eq!(page.render(false, None), "ok git /usr/bin/git\nfail disk full x\n     next: free some\n");
+    }
+
+    #[test]
+    fn an_error_is_told_once_and_what_it_stands_in_the_way_of_is_named() {
+        let problem = |code: &'static str| Problem::new(Class::Operator, code, format!("what {code} is"));
+        let (one, two) = (problem("config-key"), problem("config-value"));
+        let at = |name: &'static str, problem: &Problem| Check::problem(name, problem);
+        let told = once(vec![at("config", &one), at("config", &two), at("store", &one), at("store", &two)]);
+        assert_eq!(told.iter().map(Check::name).collect::<Vec<_>>(), ["config", "config", "store"]);
+        assert_eq!(told.iter().map(Check::status).collect::<Vec<_>>(), [Status::Fail, Status::Fail, Status::Unknown]);
+        // Another error of the same code, and lines that are alike and no error, are all told.
+        let all = vec![at("config", &one), at("store", &two), Check::ok("git", "x"), Check::ok("git", "x")];
+        assert_eq!(once(all.clone()), all);
     }
 
     #[test]

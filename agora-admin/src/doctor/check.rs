@@ -84,6 +84,11 @@ impl Check {
         Self { remedy, ..Self::new(check, status, detail) }
     }
 
+    /// The code of the error that it says.
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
     /// What is looked at.
     pub(crate) fn name(&self) -> &'static str {
         self.check

@@ -44,6 +44,8 @@ fn doctor_finds_what_is_wrong_and_says_what_to_do() {
     let output = admin(&env, &["doctor"]);
     assert!(output.stdout.contains("fail home") && output.stdout.contains("chmod 700"), "{}", output.stdout);
     assert!(output.stdout.contains("fail config") && output.stdout.contains("engine"), "{}", output.stdout);
+    assert_eq!(output.stdout.matches("enigne").count(), 1, "once: {}", output.stdout);
+    assert!(output.stdout.contains("unknown store not looked at"), "{}", output.stdout);
     assert_eq!(output.code, Some(1));
     assert!(!output.stdout.contains('\u{1b}'));
 }

@@ -100,7 +100,7 @@ async fn a_look_opens_no_key_and_stores_nothing() {
     assert_eq!((look.changes.len(), look.published, place.blobs.len()), (5, None, blobs));
     // The same for real needs the key, and without it nothing is stored either.
     let error = place.deploy_as(FULL, Others::Keep, Mode::Apply).await.unwrap_err();
-    assert_eq!((error.code(), place.blobs.len(), place.version().await), ("keys-missing", blobs, 1));
+    assert_eq!((error.code(), place.blobs.len(), place.version().await), ("key-lost", blobs, 1));
     crate::registry::disk::create(&key, &kept).unwrap();
     assert_eq!(place.deploy(FULL).await.changes, look.changes);
 }
