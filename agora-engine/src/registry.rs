@@ -339,7 +339,7 @@ impl Current {
                 subagents.insert(name.clone(), found);
             }
         }
-        let Wanted { capabilities, envs, pipelines, .. } =
+        let Wanted { capabilities, envs, pipelines, refs, .. } =
             wanted.and_by(subagents.values().map(|(_, subagent)| subagent));
         let mut surroundings = Surroundings {
             executors: config.executors.iter().map(|(name, to)| (name.clone(), to.target.clone())).collect(),
@@ -367,6 +367,11 @@ impl Current {
         for name in pipelines {
             if let Some(found) = self.pipeline(&name, blobs).await? {
                 surroundings.pipelines.insert(name, found);
+            }
+        }
+        for digest in refs {
+            if !blobs.has(&digest).await? {
+                surroundings.absent.insert(digest);
             }
         }
         surroundings.subagents = subagents;

@@ -54,7 +54,9 @@ fn read_usd(value: &Value, place: &Place<'_>, report: &mut Report) -> Option<u64
         return None;
     };
     let amount = microusd(text);
-    if amount.is_none() {
+    if amount == Some(0) {
+        report.shape(place, "a budget of no dollars lets nothing start", "give an amount, or leave `usd` out");
+    } else if amount.is_none() {
         report.shape(place, format!("{} is not an amount of dollars", shown(text)), hint);
     }
     amount

@@ -114,6 +114,7 @@ impl<'a> Check<'a> {
         let surroundings = self.surroundings;
         let inputs = place.key("inputs");
         let target = self.target(item, place);
+        self.refs(item, &inputs);
         let asked = self.capabilities_asked(item, &inputs);
         let subagent_name = &item.inputs.subagent;
         let Some((subagent_digest, subagent)) = surroundings.subagents.get(subagent_name) else {
@@ -145,6 +146,16 @@ impl<'a> Check<'a> {
             })
         });
         (resolved, pipeline.map(|(_, _, pipeline)| pipeline))
+    }
+
+    /// Content by digest that is not there would fail every attempt before its launch.
+    fn refs(&mut self, item: &Item, inputs: &Place<'_>) {
+        let place = inputs.key("inputRefs");
+        for (key, digest) in item.inputs.input_refs.iter().filter(|(_, at)| self.surroundings.absent.contains(at)) {
+            let message = format!("there is no content {digest}");
+            let hint = "name the digest of a patch or output of this home, as `result` gives it";
+            self.report.refuse(Code::BlobMissing.problem(place.key(key).to_string(), message).hint(hint));
+        }
     }
 
     /// The target of the item's executor, when both are configured.

@@ -70,6 +70,8 @@ codes! {
     ModelNotAllowed = "model-not-allowed", Caller;
     /// The prompt template needs an input that `workerInput` lacks.
     InputMissing = "input-missing", Caller;
+    /// Content of `inputRefs` whose bytes are not there.
+    BlobMissing = "blob-missing", Missing;
     /// A workspace that is not configured.
     WorkspaceUnknown = "workspace-unknown", Missing;
     /// A lock key that is empty, too long or holds a control character.

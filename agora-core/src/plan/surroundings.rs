@@ -28,6 +28,8 @@ pub struct Surroundings {
     pub envs: BTreeMap<Name, (Digest, EnvBundle)>,
     /// The pipelines that [`names`] asks for, and the subagents' own.
     pub pipelines: BTreeMap<Name, (Digest, Pipeline)>,
+    /// Blobs that [`names`] asks for and that are not there.
+    pub absent: BTreeSet<Digest>,
     /// Every name there is, for "did you mean".
     pub known: Known,
 }
@@ -58,6 +60,8 @@ pub struct Wanted {
     pub pipelines: BTreeSet<Name>,
     /// Blobs of templates.
     pub templates: BTreeSet<Digest>,
+    /// Blobs that items are given by digest: they need only be there.
+    pub refs: BTreeSet<Digest>,
 }
 
 /// Returns what a plan itself names. Its subagents name more: see [`Wanted::and_by`].
@@ -69,6 +73,7 @@ pub fn names(plan: &Plan) -> Wanted {
         wanted.capabilities.extend(inputs.capabilities.iter().flatten().chain(&inputs.add_capabilities).cloned());
         wanted.envs.extend(inputs.env.iter().cloned());
         wanted.pipelines.extend(inputs.pipeline.clone());
+        wanted.refs.extend(inputs.input_refs.values().copied());
     }
     wanted
 }

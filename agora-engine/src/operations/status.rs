@@ -4,7 +4,7 @@ use agora_core::choose::Capacity;
 use agora_core::decide::Refusal;
 use agora_core::error::{Class, Problem, nearest};
 use agora_core::id::{Digest, ItemId, RunId};
-use agora_core::state::{ItemState, OpenQuestion, RunState};
+use agora_core::state::{ItemState, ItemStatus, OpenQuestion, RunState};
 use agora_core::worker::Question;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,7 @@ impl Engine {
     }
 
     async fn runs(&self, caller: &Caller, args: &StatusArgs) -> Result<StatusReply, OpError> {
+        check_state(args.state.as_deref(), &["open", "done", "failed", "cancelled"])?;
         let limit = u64::from(args.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX));
         let before = args.cursor.as_deref().map(cursor).transpose()?;
         let (actor, state, now) = (seen_as(caller), args.state.clone(), self.clock.now());
@@ -187,6 +188,8 @@ impl Engine {
     }
 
     async fn one_run(&self, caller: &Caller, args: &StatusArgs) -> Result<StatusReply, OpError> {
+        let known: Vec<&str> = ItemStatus::ALL.iter().map(|status| status.as_str()).chain(["stopping"]).collect();
+        check_state(args.state.as_deref(), &known)?;
         let given = args.run_id.as_deref().ok_or_else(|| Self::needs(args, "run_id"))?;
         let run = self.find_run(caller, given, false).await?;
         let limit = usize::try_from(args.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)).unwrap_or(1);
@@ -338,10 +341,23 @@ pub(super) fn locate<'a>(ledger: &'a Ledger, id: &RunId, item: &str) -> Result<(
 
 /// Reads a cursor of ours.
 pub(super) fn cursor(text: &str) -> Result<i64, OpError> {
-    text.parse().ok().filter(|at| *at >= 0).ok_or_else(|| {
-        let problem = Problem::new(Class::Caller, "cursor", "the cursor is not one that was given out").at("cursor");
-        OpError::one(problem.hint("leave it out to start anew"))
-    })
+    text.parse().ok().filter(|at| *at >= 0).ok_or_else(|| no_cursor("cursor"))
+}
+
+/// A cursor that nothing of this store gave out.
+pub(super) fn no_cursor(at: &str) -> OpError {
+    let problem = Problem::new(Class::Caller, "cursor", "the cursor is not one that was given out").at(at);
+    OpError::one(problem.hint("leave it out to start anew"))
+}
+
+/// Refuses a state that nothing can be in: an empty list would say that there is none.
+fn check_state(given: Option<&str>, known: &[&str]) -> Result<(), OpError> {
+    let Some(given) = given.filter(|given| !known.contains(given)) else { return Ok(()) };
+    let shown: String = given.chars().filter(|c| !c.is_control()).take(128).collect();
+    let problem = Problem::new(Class::Caller, "invalid-argument", format!("there is no state {shown}")).at("state");
+    let all = format!("states are {}", known.join(", "));
+    let hint = nearest(given, known.iter().copied()).map_or(all.clone(), |near| format!("did you mean {near}? {all}"));
+    Err(OpError::one(problem.hint(hint)))
 }
 
 impl StatusReply {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::RunRow;
 use super::find::seen_as;
 use super::rows::{failure_text, run_row};
-use super::status::cursor;
+use super::status::{cursor, no_cursor};
 use super::{Caller, OpError};
 use crate::engine::Engine;
 use crate::journal::StoreError;
@@ -187,9 +187,12 @@ impl Engine {
                 runs.extend(self.journal.call(open).await?.into_iter().map(|run| run.id));
             }
         }
+        let newest = self.journal.call(|ledger| ledger.newest()).await?;
         let at = match &args.after {
-            Some(after) => cursor(after)?,
-            None => self.journal.call(|ledger| ledger.newest()).await?,
+            // Entries are never taken away: a later one was given out by another store, or by this one before it was restored,
+            // and would hide what happens until then.
+            Some(after) => cursor(after).ok().filter(|at| *at <= newest).ok_or_else(|| no_cursor("after"))?,
+            None => newest,
         };
         let limit = usize::try_from(args.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)).unwrap_or(1);
         let until = args.until.unwrap_or(Until::Attention);

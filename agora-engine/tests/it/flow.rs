@@ -1,10 +1,10 @@
 //! From a plan to verified evidence, and what happens to it on the way.
 
-use agora_core::id::ItemId;
+use agora_core::id::{Digest, ItemId};
 use agora_core::seam::{BlobError, ComputeError};
 use agora_core::worker::{Outcome, Question, Status, Task};
 use agora_engine::operations::{
-    AnswerArgs, CancelArgs, CancelMode, DispatchArgs, ResultArgs, StatusArgs, SubmitArgs, View,
+    AnswerArgs, CancelArgs, CancelMode, DispatchArgs, ResultArgs, StatusArgs, SubmitArgs, View, WatchArgs,
 };
 use agora_testkit::fakes::{FakeCompute, outcome_of};
 use serde_json::{Value, json};
@@ -373,6 +373,51 @@ async fn a_refused_call_keeps_no_blob_and_one_that_is_done_does() {
     assert_eq!(home.memory.puts(), before + 2, "what was over before was told, and not recorded");
     engine.dispatch(&who, dispatch("noop")).await.unwrap();
     assert_eq!(home.memory.puts(), before + 3);
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_with_what_can() {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    submit(&engine, fan_out("run", 2)).await;
+    let who = caller();
+    let status = |run: Option<&str>, state: &str| StatusArgs {
+        run_id: run.map(str::to_owned),
+        state: Some(state.to_owned()),
+        ..StatusArgs::default()
+    };
+    for (run, wrong, right) in [(None, "dnoe", "done"), (None, "opne", "open"), (Some("run"), "raedy", "ready")] {
+        let problem = engine.status(&who, status(run, wrong)).await.unwrap_err().first();
+        assert_eq!((problem.code.as_str(), problem.at.as_deref()), ("invalid-argument", Some("state")));
+        assert!(problem.hint.unwrap().starts_with(&format!("did you mean {right}?")));
+        engine.status(&who, status(run, right)).await.unwrap();
+    }
+    assert_eq!(engine.status(&who, status(Some("run"), "stopping")).await.unwrap().total, Some(0));
+
+    let watch = |after: Option<String>| {
+        let run_ids = Some(vec!["run".to_owned()]);
+        WatchArgs { run_ids, after, wait_seconds: Some(0), ..WatchArgs::default() }
+    };
+    let newest = engine.watch(&who, watch(None), &|_| {}).await.unwrap().cursor;
+    engine.watch(&who, watch(Some(newest.clone())), &|_| {}).await.unwrap();
+    let beyond = (newest.parse::<u64>().unwrap() + 1).to_string();
+    for wrong in [beyond.as_str(), "-1", "x"] {
+        let problem = engine.watch(&who, watch(Some(wrong.to_owned())), &|_| {}).await.unwrap_err().first();
+        assert_eq!((problem.code.as_str(), problem.at.as_deref()), ("cursor", Some("after")), "{wrong}");
+    }
+
+    let there = home.blobs.put(b"pinned").await.unwrap();
+    let mut plan = fan_out("pinned", 2);
+    plan["items"][1]["inputs"]["inputRefs"] = json!({ "spec.md": Digest::of(b"nowhere").to_string() });
+    let problem = try_submit(&engine, plan.clone()).await.unwrap_err().first();
+    assert_eq!(problem.code, "blob-missing");
+    assert_eq!(problem.at.as_deref(), Some("/items/1/inputs/inputRefs/spec.md"));
+    plan["items"][1]["inputs"]["inputRefs"] = json!({ "spec.md": there.to_string() });
+    plan["budget"] = json!({ "usd": "0.00" });
+    let problem = try_submit(&engine, plan.clone()).await.unwrap_err().first();
+    assert_eq!((problem.code.as_str(), problem.at.as_deref()), ("plan-shape", Some("/budget/usd")));
+    plan["budget"] = json!({ "usd": "0.01" });
+    try_submit(&engine, plan).await.unwrap();
 }
 
 #[tokio::test]

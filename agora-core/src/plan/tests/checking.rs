@@ -88,6 +88,7 @@ fn surroundings() -> Surroundings {
         capabilities: capabilities.iter().map(|n| (name(n), digest(n))).collect(),
         envs: envs.into_iter().map(|(n, bundle)| (name(n), (digest(n), bundle))).collect(),
         pipelines: pipelines.into_iter().map(|(n, pipeline)| (name(n), (digest(n), pipeline))).collect(),
+        absent: [digest("absent")].into(),
         known,
     }
 }
@@ -347,4 +348,13 @@ fn what_must_be_loaded_is_what_plan_and_subagents_name() {
     loaded.templates.retain(|digest, _| wanted.templates.contains(digest));
     assert_eq!(check(&parsed, &loaded), check(&parsed, &all));
     assert!(check(&parsed, &loaded).is_ok());
+}
+
+#[test]
+fn content_that_is_not_there_is_refused_and_what_is_there_is_not() {
+    let refs = |content: &str| one(json!({ "inputRefs": { "spec.md": digest(content) } }), json!({}));
+    let problems = checked(&refs("absent")).unwrap_err();
+    let told: Vec<_> = problems.iter().map(|problem| (problem.code.as_str(), problem.at.as_deref())).collect();
+    assert_eq!(told, [("blob-missing", Some("/items/0/inputs/inputRefs/spec.md"))]);
+    checked(&refs("there")).unwrap();
 }
