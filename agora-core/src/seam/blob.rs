@@ -24,6 +24,9 @@ pub enum BlobError {
     /// There is no room.
     #[error("there is no room left for blobs: {0}")]
     NoRoom(String),
+    /// Nothing can be written there: a file system that is mounted read-only, or somebody else's folder.
+    #[error("blobs cannot be written: {0}")]
+    NotWritable(String),
     /// Anything else, as the store says it.
     #[error("the blob store does not answer: {0}")]
     Io(String),
@@ -32,7 +35,7 @@ pub enum BlobError {
 impl Coded for BlobError {
     fn class(&self) -> Class {
         match self {
-            Self::Missing(_) | Self::Damaged { .. } => Class::Operator,
+            Self::Missing(_) | Self::Damaged { .. } | Self::NotWritable(_) => Class::Operator,
             Self::NoRoom(_) | Self::Io(_) => Class::Later,
         }
     }
@@ -41,6 +44,7 @@ impl Coded for BlobError {
             Self::Missing(_) => "blob-missing",
             Self::Damaged { .. } => "blob-damaged",
             Self::NoRoom(_) => "disk-full",
+            Self::NotWritable(_) => "home-not-writable",
             Self::Io(_) => "blob-io",
         }
     }
@@ -50,6 +54,9 @@ impl Coded for BlobError {
                 "restore the folder blobs/ from a backup, then run `agora-admin doctor`".to_owned()
             }
             Self::NoRoom(_) => "free some disk space; what was accepted is kept and goes on".to_owned(),
+            Self::NotWritable(_) => {
+                "check who owns the home, and that its file system is mounted for writing".to_owned()
+            }
             Self::Io(_) => "run `agora-admin doctor`; the call may be repeated".to_owned(),
         })
     }
@@ -68,19 +75,19 @@ pub trait BlobStore: Send + Sync {
     /// Keeps these bytes and returns their digest.
     ///
     /// # Errors
-    /// [`BlobError::NoRoom`], [`BlobError::Io`].
+    /// [`BlobError::NoRoom`], [`BlobError::NotWritable`], [`BlobError::Io`].
     async fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError>;
 
     /// Keeps the bytes of this file and returns their digest and size.
     ///
     /// # Errors
-    /// [`BlobError::NoRoom`], [`BlobError::Io`].
+    /// [`BlobError::NoRoom`], [`BlobError::NotWritable`], [`BlobError::Io`].
     async fn put_file(&self, from: &Path) -> Result<(Digest, u64), BlobError>;
 
     /// Returns the bytes.
     ///
     /// # Errors
-    /// All of [`BlobError`] but `NoRoom`.
+    /// All of [`BlobError`] but `NoRoom` and `NotWritable`.
     async fn get(&self, digest: &Digest) -> Result<Vec<u8>, BlobError>;
 
     /// Writes the bytes to a new file of mode 0444 and returns their number.

@@ -424,10 +424,18 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> OpError {
 }
 
 pub(super) fn disk(error: &std::io::Error) -> OpError {
-    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-    let code = if full { "disk-full" } else { "home-io" };
-    let hint = "free some disk space, and see that the home can be written; what was accepted is kept";
-    OpError::one(Problem::new(Class::Later, code, error.to_string()).hint(hint))
+    use std::io::ErrorKind;
+    let problem = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Problem::new(Class::Later, "disk-full", error.to_string())
+            .hint("free some disk space; what was accepted is kept"),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            Problem::new(Class::Operator, "home-not-writable", error.to_string())
+                .hint("check who owns the home, and that its file system is mounted for writing")
+        }
+        _ => Problem::new(Class::Later, "home-io", error.to_string())
+            .hint("see that the home can be written; what was accepted is kept"),
+    };
+    OpError::one(problem)
 }
 
 fn dry(plan: &Plan, resolved: &[Resolved], shape: plan::Overview) -> Result<DryRun, OpError> {

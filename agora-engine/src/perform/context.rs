@@ -148,7 +148,7 @@ pub(crate) fn blob_failure(error: &BlobError) -> Failure {
         BlobError::Missing(_) => Reason::BlobMissing,
         BlobError::Damaged { .. } => Reason::DigestMismatch,
         BlobError::NoRoom(_) => Reason::NoRoom,
-        BlobError::Io(_) => Reason::TransferFailed,
+        BlobError::NotWritable(_) | BlobError::Io(_) => Reason::TransferFailed,
     };
     Failure::new(reason, error.to_string())
 }

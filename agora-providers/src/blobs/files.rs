@@ -122,7 +122,7 @@ impl FileBlobs {
         let folder = self.temporary_folder();
         make_folder(&folder)?;
         let mut temporary =
-            tempfile::NamedTempFile::new_in(&folder).map_err(|error| failed("making a temporary file", &error))?;
+            tempfile::NamedTempFile::new_in(&folder).map_err(|error| unwritten("making a temporary file", &error))?;
         let (digest, size_bytes) =
             copy(from, temporary.as_file_mut()).map_err(|error| failed("writing a blob", &error))?;
         if self.is_there(&digest, size_bytes)? {
@@ -134,8 +134,8 @@ impl FileBlobs {
         let file = temporary.as_file();
         file.set_permissions(Permissions::from_mode(0o444))
             .and_then(|()| file.sync_all())
-            .map_err(|error| failed("syncing a blob", &error))?;
-        temporary.persist(&target).map_err(|error| failed("naming a blob", &error.error))?;
+            .map_err(|error| unwritten("syncing a blob", &error))?;
+        temporary.persist(&target).map_err(|error| unwritten("naming a blob", &error.error))?;
         sync_folder(folder)?;
         self.remember(digest);
         Ok((digest, size_bytes))
@@ -260,7 +260,7 @@ fn make_folder(folder: &Path) -> Result<(), BlobError> {
     match std::fs::DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed(&format!("making {}", folder.display()), &error)),
+        Err(error) => return Err(unwritten(&format!("making {}", folder.display()), &error)),
     }
     sync_folder(parent)
 }
@@ -268,7 +268,17 @@ fn make_folder(folder: &Path) -> Result<(), BlobError> {
 fn sync_folder(folder: &Path) -> Result<(), BlobError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|error| failed(&format!("syncing {}", folder.display()), &error))
+        .map_err(|error| unwritten(&format!("syncing {}", folder.display()), &error))
+}
+
+/// Why the store's own folders cannot be written. Elsewhere the same refusal is about somebody else's file.
+fn unwritten(what: &str, error: &io::Error) -> BlobError {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            BlobError::NotWritable(format!("{what}: {error}"))
+        }
+        _ => failed(what, error),
+    }
 }
 
 fn failed(what: &str, error: &io::Error) -> BlobError {
@@ -281,6 +291,8 @@ fn failed(what: &str, error: &io::Error) -> BlobError {
 
 #[cfg(test)]
 mod tests {
+    use agora_core::error::{Class, Coded as _};
+
     use super::*;
 
     #[test]
@@ -291,6 +303,28 @@ mod tests {
         assert!(matches!(quota, BlobError::NoRoom(_)), "{quota}");
         let denied = failed("writing", &io::Error::from(rustix::io::Errno::ACCESS));
         assert!(matches!(denied, BlobError::Io(_)), "{denied}");
+    }
+
+    #[test]
+    fn a_store_that_may_not_be_written_is_told_from_one_that_does_not_answer() {
+        for errno in [rustix::io::Errno::ROFS, rustix::io::Errno::ACCESS, rustix::io::Errno::PERM] {
+            let error = unwritten("making a temporary file", &io::Error::from(errno));
+            assert_eq!(error.code(), "home-not-writable", "{error}");
+            assert_eq!(error.class(), Class::Operator);
+        }
+        let full = unwritten("making a temporary file", &io::Error::from(rustix::io::Errno::NOSPC));
+        assert_eq!((full.code(), full.class()), ("disk-full", Class::Later));
+        let broken = unwritten("making a temporary file", &io::Error::from(rustix::io::Errno::IO));
+        assert_eq!((broken.code(), broken.class()), ("blob-io", Class::Later));
+    }
+
+    /// A folder that cannot be made in is refused as such, whoever runs the test: /sys takes no folders of anybody's.
+    #[test]
+    fn a_home_where_nothing_can_be_made_keeps_no_blob() {
+        let home = tempfile::tempdir().unwrap();
+        FileBlobs::new(home.path()).put_bytes(b"one").unwrap();
+        let refused = FileBlobs::new(Path::new("/sys")).put_bytes(b"one").unwrap_err();
+        assert_eq!(refused.code(), "home-not-writable", "{refused}");
     }
 
     #[test]
