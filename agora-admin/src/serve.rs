@@ -56,11 +56,14 @@ pub(crate) async fn drive(context: &Context, engine: &Arc<Engine>, until: Until)
             other => break other,
         }
     };
+    let failure = driver.failure();
     driver.stop().await;
     let Ok(why) = why else {
-        let problem =
-            Problem::new(Class::Later, "driver-ended", "this process cannot drive any more; its log says why");
-        return Err(Failure::one("drive", problem.hint("run `agora-admin doctor`, then start it again")));
+        let problem = failure.unwrap_or_else(|| {
+            Problem::new(Class::Later, "driver-ended", "this process cannot drive any more; its log says why")
+                .hint("run `agora-admin doctor`, then start it again")
+        });
+        return Err(Failure::one("drive", problem));
     };
     tracing::info!(why, "ending");
     context.out.event(&Told::Ended { why }, || Line::of("ended:").and(why))

@@ -170,8 +170,15 @@ impl Engine {
     /// Whether some process holds the driver's lock now.
     #[must_use]
     pub fn driven(&self) -> bool {
-        let Ok(file) = std::fs::File::open(self.home.join("driver.lock")) else { return false };
-        matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+        self.lock_held().unwrap_or(false)
+    }
+
+    /// The same, for who wants to know why nobody can.
+    ///
+    /// # Errors
+    /// When something else stands in the lock's place, or it cannot be opened.
+    pub fn lock_held(&self) -> Result<bool, OpError> {
+        Ok(driver::is_held(&self.home)?)
     }
 }
 

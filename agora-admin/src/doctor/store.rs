@@ -1,11 +1,10 @@
 //! The journal, its projections, the bytes of results, and who drives.
 
 use agora_engine::Engine;
-use agora_engine::operations::{CheckStatus, StoreCheck};
+use agora_engine::operations::{CheckStatus, OpError, StoreCheck};
 
 use super::check::{Check, Status};
 use crate::cli::Context;
-use crate::error::Doing as _;
 
 /// Looks at the store through the engine, which changes nothing for it.
 pub(super) async fn store(context: &Context, deep: bool) -> Vec<Check> {
@@ -24,16 +23,21 @@ pub(super) async fn store(context: &Context, deep: bool) -> Vec<Check> {
         Ok(rows) => rows.into_iter().map(row).collect(),
         Err(error) => error.problems.iter().map(|problem| Check::problem("store", problem)).collect::<Vec<_>>(),
     };
-    checks.push(match (engine.driven(), engine.has_open_runs().await.doing("look for open runs")) {
-        (true, _) => Check::ok("driver", "a process drives this home"),
-        (false, Ok(false)) => Check::ok("driver", "nothing is left to drive"),
-        (false, Ok(true)) => Check::warn("driver", "runs are open and nobody drives them", "run `agora-admin serve`"),
-        (false, Err(failure)) => match failure.problems.first() {
-            Some(problem) => Check::problem("driver", problem),
-            None => Check::unknown("driver", "the store does not answer", "try again"),
-        },
-    });
+    checks.push(driver(&engine).await);
     checks
+}
+
+/// Who drives, or why nobody can.
+async fn driver(engine: &Engine) -> Check {
+    let failed = |error: OpError| Check::problem("driver", &error.first());
+    match (engine.lock_held(), engine.has_open_runs().await) {
+        (Err(error), _) | (Ok(false), Err(error)) => failed(error),
+        (Ok(true), _) => Check::ok("driver", "a process drives this home"),
+        (Ok(false), Ok(false)) => Check::ok("driver", "nothing is left to drive"),
+        (Ok(false), Ok(true)) => {
+            Check::warn("driver", "runs are open and nobody drives them", "run `agora-admin serve`")
+        }
+    }
 }
 
 fn row(row: StoreCheck) -> Check {

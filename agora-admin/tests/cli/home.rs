@@ -51,6 +51,21 @@ fn doctor_finds_what_is_wrong_and_says_what_to_do() {
 }
 
 #[test]
+fn a_folder_in_place_of_the_drivers_lock_is_named_and_without_it_all_is_well() {
+    let env = ready();
+    admin(&env, &["runs"]).ok();
+    let lock = env.home().join("driver.lock");
+    std::fs::create_dir(&lock).unwrap();
+    let text = admin(&env, &["serve", "--until-idle"]).fails(6);
+    assert!(text.contains("[home-file-kind]") && text.contains("driver.lock away"), "{text}");
+    let output = admin(&env, &["doctor"]);
+    assert!(output.stdout.contains("fail driver") && output.stdout.contains("driver.lock"), "{}", output.stdout);
+    std::fs::remove_dir(&lock).unwrap();
+    admin(&env, &["serve", "--until-idle"]).ok();
+    assert!(admin(&env, &["doctor"]).stdout.contains("ok driver"));
+}
+
+#[test]
 fn doctor_without_a_home_says_so() {
     let env = TestEnv::new();
     let output = admin(&env, &["doctor"]);

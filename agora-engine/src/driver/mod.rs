@@ -22,6 +22,7 @@ use agora_core::record::{AttemptStarted, LogPlace};
 
 use crate::perform::RunContext;
 
+pub(crate) use lock::is_held;
 pub use task::Driver;
 pub(crate) use task::{Parts, probe, start};
 pub(crate) use turn::capacity;

@@ -1,10 +1,10 @@
 //! The loop around the turns: waits for inputs, commits and timers, takes a turn, performs what it led to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use agora_core::error::{Class, Coded as _};
+use agora_core::error::{Class, Coded as _, Problem};
 use agora_core::id::{Enc, RunId};
 use agora_core::seam::ComputeProvider;
 use agora_core::worker::AttemptId;
@@ -47,6 +47,7 @@ pub(crate) struct Parts {
 pub struct Driver {
     stop: watch::Sender<bool>,
     state: watch::Receiver<Phase>,
+    failure: Arc<OnceLock<Problem>>,
     task: JoinHandle<()>,
 }
 
@@ -73,6 +74,13 @@ impl Driver {
         self.state.clone().wait_for(|phase| *phase == Phase::Idle).await.is_ok()
     }
 
+    /// Why this process could not take the lock, once [`Driver::ended`] returned; none when it ended for another reason,
+    /// which the log says.
+    #[must_use]
+    pub fn failure(&self) -> Option<Problem> {
+        self.failure.get().cloned()
+    }
+
     /// Returns when this process cannot drive any more: the lock or the store is not to be had. The log says why.
     pub async fn ended(&self) {
         let mut state = self.state.clone();
@@ -90,6 +98,8 @@ impl Driver {
 pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Driver {
     let (stop, stopped) = watch::channel(false);
     let (phase, state) = watch::channel(Phase::Waiting);
+    let failure = Arc::new(OnceLock::new());
+    let failed = Arc::clone(&failure);
     let task = tokio::spawn(async move {
         let mut stopped = stopped;
         let lock = tokio::select! {
@@ -99,7 +109,9 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
         let held = match lock {
             Ok(held) => held,
             Err(error) => {
-                tracing::error!(%error, "driver.lock cannot be taken; nothing is driven from here");
+                tracing::error!(code = error.code(), %error, "the driver's lock cannot be taken; nothing is driven from here");
+                // Nothing else sets it.
+                let _ = failed.set(error.problem());
                 return;
             }
         };
@@ -112,7 +124,7 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
         run.end().await;
         drop(held);
     });
-    Driver { stop, state, task }
+    Driver { stop, state, failure, task }
 }
 
 struct Loop {
