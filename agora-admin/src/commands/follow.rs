@@ -229,7 +229,7 @@ fn event_line(event: &Event) -> Line {
             _ => format!("{name}={value}"),
         });
     }
-    line
+    line.and(event.detail.as_ref().map(|detail| detail.text.as_str()).unwrap_or_default())
 }
 
 async fn tell_end(
@@ -348,6 +348,7 @@ mod tests {
             details: [("duration_ms", "3250"), ("outcome", "done\nx")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),
+            detail: None,
         };
         assert_eq!(event_line(&event).render(false), "18:07:00 attempt.finished a took=3.2s outcome=done x");
     }

@@ -71,7 +71,8 @@ fn over(run: &RunState) -> Diagnosis {
     let failed = run.items.iter().filter(|item| item.status == ItemStatus::Failed);
     let line = |item: &agora_core::state::ItemState| {
         let why = item.failure.map(|(class, reason)| failure_text(class, reason)).unwrap_or_default();
-        format!("{}: {why} {}", item.id, item.detail.clone().unwrap_or_default()).trim_end().to_owned()
+        // The detail may quote the worker: it is in the item's result, in its envelope.
+        format!("{}: {why}", item.id)
     };
     let evidence: Vec<String> = failed.take(EVIDENCE_MAX).map(line).collect();
     let all_done = run.completed.is_some_and(|(outcome, _)| outcome == RunOutcome::Done);

@@ -30,7 +30,7 @@ pub use catalog::{CatalogArgs, CatalogEntry, CatalogKind, CatalogReply};
 pub use check_store::{CheckStatus, StoreCheck};
 pub use dispatch::{DispatchArgs, DispatchReply};
 pub use facts::{AttemptRow, ItemRow, PatchStat, ProblemRow, RunRow, StateCounts, Text};
-pub use result::{Claims, OutputRow, Page, Part, ResultArgs, ResultReply, VerifyRow};
+pub use result::{Claims, Page, Part, ResultArgs, ResultReply, VerifyRow};
 pub use status::{Diagnosis, InboxRow, StatusArgs, StatusReply, View};
 pub use submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply, WorkspaceArg};
 pub use trees::{RunTrees, TreeStep};

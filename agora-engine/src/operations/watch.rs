@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::internal;
-use super::facts::RunRow;
+use super::facts::{RunRow, Text};
 use super::find::seen_as;
-use super::rows::{failure_text, run_row};
+use super::rows::{detail_text, failure_text, run_row};
 use super::status::cursor;
 use super::{Caller, OpError};
 use crate::engine::Engine;
@@ -65,6 +65,9 @@ pub struct Event {
     /// What is to know beside: attempt, reason, outcome, profile, as short text.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
+    /// More of a failure, as it was recorded: it may quote what the worker said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Text>,
 }
 
 /// The reply of `watch`.
@@ -241,7 +244,7 @@ fn needs_attention(record: &Record) -> bool {
 
 /// What of an entry is told; the opening of a run and its items are not.
 fn event(entry: &Entry) -> Option<Event> {
-    let mut details = BTreeMap::new();
+    let (mut details, mut more) = (BTreeMap::new(), None);
     let mut say = |key: &str, value: String| details.insert(key.to_owned(), value);
     match &entry.record {
         Record::RunOpened(_) | Record::ItemsAdded(_) | Record::RunLogged(_) => return None,
@@ -264,11 +267,9 @@ fn event(entry: &Entry) -> Option<Event> {
                 say("patch", format!("{} files, {} bytes", patch.files, patch.size_bytes));
             }
         }
-        Record::ItemFailed { class, reason, detail, .. } => {
+        Record::ItemFailed { item, class, reason, detail, .. } => {
             say("failure", failure_text(*class, *reason));
-            if let Some(detail) = detail {
-                say("detail", detail.clone());
-            }
+            more = detail.as_ref().map(|detail| detail_text(detail, &entry.run, item));
         }
         Record::ItemRetried { class, reason, not_before, .. } => {
             say("failure", failure_text(*class, *reason));
@@ -301,6 +302,7 @@ fn event(entry: &Entry) -> Option<Event> {
         event: entry.record.kind().to_owned(),
         at: entry.at.to_string(),
         details,
+        detail: more,
     })
 }
 

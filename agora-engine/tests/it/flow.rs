@@ -154,7 +154,7 @@ async fn what_always_fails_uses_its_attempts_up_and_skips_its_dependents_alone()
     assert_eq!(states(&engine, "run").await, ["bad: failed", "near: skipped", "far: skipped", "other: done"]);
     let rows = items(&engine, "run").await.items;
     assert_eq!((rows[0].attempts, rows[0].failure.as_deref()), (3, Some("agent: agent-exit")));
-    assert_eq!(rows[2].detail.as_deref(), Some("because of bad"));
+    assert_eq!(rows[2].due_to.as_deref(), Some("bad"));
     check(&engine, &["run"]).await;
     driver.stop().await;
 }

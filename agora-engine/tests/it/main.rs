@@ -15,4 +15,5 @@ mod processes;
 mod registry;
 mod scale;
 mod store;
+mod told;
 mod trees;
