@@ -99,8 +99,8 @@ fn show(page: &mut Page, reply: &StatusReply) {
             }
         }
         View::Diagnose => {
-            if let Some(diagnosis) = &reply.diagnosis {
-                diagnose::show(page, diagnosis);
+            if let (Some(run), Some(diagnosis)) = (&reply.run, &reply.diagnosis) {
+                diagnose::show(page, &run.run_id, diagnosis);
             }
         }
     }

@@ -147,6 +147,12 @@ fn a_dispatch_is_a_run_of_one() {
     let arguments = ["dispatch", "writer", "--input", input, "--workspace", "cwd", "--watch", "--timeout", "50"];
     let text = admin(&env, &arguments).ok();
     assert!(text.contains("item.done"), "{text}");
+    assert!(text.contains("next: agora-admin result") && text.contains("agora-admin apply"), "{text}");
+    // Where nothing was changed there is nothing to apply.
+    let input = r#"{"name": "/dev/null", "text": "hi"}"#;
+    let arguments = ["dispatch", "writer", "--input", input, "--workspace", "cwd", "--watch", "--timeout", "50"];
+    let text = admin(&env, &arguments).ok();
+    assert!(text.contains("next: agora-admin status") && !text.contains("apply"), "{text}");
 }
 
 #[test]

@@ -15,9 +15,10 @@ use agora_tree::{git_tree_id, read_base};
 
 use serde_json::Value;
 
+use super::call::Call as _;
 use super::facts::ProblemRow;
 use super::submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply};
-use super::{Caller, OpError};
+use super::{Caller, OpError, WatchArgs};
 use crate::engine::Engine;
 use crate::journal::{NewRun, Stamp};
 use crate::registry::Current;
@@ -410,7 +411,8 @@ pub(super) fn request_conflict() -> OpError {
 }
 
 fn next(id: &RunId) -> String {
-    format!("watch {{\"run_ids\": [\"{id}\"], \"until\": \"terminal\"}}")
+    // Until it needs somebody: a run that asks does not end by itself.
+    WatchArgs { run_ids: Some(vec![id.to_string()]), ..WatchArgs::default() }.call()
 }
 
 fn conflict(id: &RunId) -> OpError {

@@ -9,12 +9,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::{internal, request_conflict};
+use super::call::Call as _;
 use super::rows::open_question;
-use super::{Caller, OpError};
+use super::{Caller, OpError, StatusArgs, View, WatchArgs};
 use crate::engine::Engine;
 
 /// The arguments of `answer`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerArgs {
     /// The run's whole id.
@@ -66,11 +67,11 @@ impl Engine {
             return Ok(AnswerReply { deduplicated: true, ..reply });
         }
         let run = self.find_run(caller, &args.run_id, true).await?.id;
-        let next = format!("watch {{\"run_ids\": [\"{run}\"]}}");
+        let next = WatchArgs { run_ids: Some(vec![run.to_string()]), ..WatchArgs::default() }.call();
         let (decided, item_id, state) = match args.question_id {
             None if args.text.is_some() || args.choice.is_some() || args.item_id.is_some() => {
                 let problem = Problem::new(Class::Caller, "answer-shape", "an answer needs the question's number");
-                return Err(OpError::one(problem.at("question_id").hint("see `status {\"view\": \"inbox\"}`")));
+                return Err(OpError::one(problem.at("question_id").hint(see_inbox())));
             }
             None => (Decided::Release, None, "released"),
             Some(question) => {
@@ -152,7 +153,7 @@ impl Engine {
             .await?;
         let (item, text) = found.ok_or_else(|| {
             let problem = Problem::new(Class::Missing, "question-unknown", format!("no question {question} is open"));
-            OpError::one(problem.at("question_id").hint("see `status {\"view\": \"inbox\"}`"))
+            OpError::one(problem.at("question_id").hint(see_inbox()))
         })?;
         let wrong = |what: String| OpError::one(Problem::new(Class::Caller, "answer-shape", what).at("choice"));
         let answer = match (&args.text, args.choice) {
@@ -170,6 +171,10 @@ impl Engine {
         }
         Ok((item, answer))
     }
+}
+
+fn see_inbox() -> String {
+    format!("see `{}`", StatusArgs { view: Some(View::Inbox), ..StatusArgs::default() }.call())
 }
 
 enum Decided {

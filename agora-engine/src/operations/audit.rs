@@ -7,7 +7,7 @@ use super::{Caller, OpError, verify};
 use crate::engine::Engine;
 
 /// The arguments of `audit`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditArgs {
     /// The run: its id or a unique prefix.

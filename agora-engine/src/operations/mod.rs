@@ -4,8 +4,10 @@
 //! Arguments and replies are data with schemas: members in snake case, absent instead of null, unknown members refused.
 
 mod accept;
+mod address;
 mod answer;
 mod audit;
+mod call;
 mod caller;
 mod cancel;
 mod catalog;
@@ -22,6 +24,7 @@ mod trees;
 mod verify;
 mod watch;
 
+pub use address::Address;
 pub use answer::{AnswerArgs, AnswerReply};
 pub use audit::{AuditArgs, AuditReply, Axis, CheckRow};
 pub use caller::{Caller, OpError};

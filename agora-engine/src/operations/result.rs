@@ -12,10 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::internal;
+use super::call::Call as _;
 use super::facts::{PatchStat, Text};
 use super::rows::{failure_text, merged_text, state_word, text};
 use super::status::locate;
-use super::{Caller, OpError};
+use super::{Address, Caller, OpError, StatusArgs};
 use crate::engine::Engine;
 
 /// Which part.
@@ -38,7 +39,7 @@ pub enum Part {
 }
 
 /// The arguments of `result`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResultArgs {
     /// The run: its id or a unique prefix.
@@ -49,7 +50,7 @@ pub struct ResultArgs {
     /// Which part; `summary` unless said.
     #[serde(default)]
     pub part: Option<Part>,
-    /// Which output.
+    /// Which output: its path, percent-encoded or not, or its digest.
     #[serde(default)]
     pub path: Option<String>,
     /// From this byte on.
@@ -70,7 +71,7 @@ pub struct Page {
     /// The offset of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<u64>,
-    /// The part as a resource, if it has an address. That of an output would repeat its name, which a worker chose.
+    /// The part as a resource, if it has an address; an output's has its digest, for its name is a worker's word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// The text.
@@ -190,12 +191,12 @@ impl Engine {
             Part::Summary => self.add_words(&run, &id, &facts, &mut reply).await?,
             Part::Files | Part::Patch | Part::Output | Part::Log | Part::Manifest => {
                 let bytes = self.part_of_item(&facts, part, args.path.as_deref()).await?;
-                let name = resource(&run, &id, part);
+                let name = Address::of(&run, Some(&id), part, &bytes);
                 reply.page =
                     Some(page(&bytes, &args, name, |bytes, limit| text(bytes, &run, &id, facts.attempt, limit)));
             }
         }
-        reply.next = next_call(&run, &id, &reply);
+        reply.next = next_call(&run, &id, &facts, &reply, &args);
         Ok(reply)
     }
 
@@ -208,18 +209,19 @@ impl Engine {
         part: Part,
     ) -> Result<ResultReply, OpError> {
         let mut reply = ResultReply::blank(run, None, state);
+        let status = || StatusArgs { run_id: Some(run.to_string()), ..StatusArgs::default() }.call();
         let made = match self.merged_patch(caller, run).await {
             Ok(made) => made,
             Err(error) if error.problems.iter().all(|problem| problem.code == "patch-conflict") => {
                 let lines: Vec<&str> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
                 reply.conflicts = Some(merged_text(lines.join("\n").as_bytes(), run, NAMES_MAX));
-                reply.next = Some(format!("status {{\"run_id\": \"{run}\"}}, then the patch of each item"));
+                reply.next = Some(format!("{}, then the patch of each item", status()));
                 return Ok(reply);
             }
             Err(error) => return Err(error),
         };
         let Some(made) = made else {
-            reply.next = Some(format!("status {{\"run_id\": \"{run}\"}}"));
+            reply.next = Some(status());
             return Ok(reply);
         };
         reply.patch = Some(PatchStat {
@@ -235,14 +237,15 @@ impl Engine {
                 reply.page = Some(page(&names, args, None, |bytes, limit| merged_text(&bytes, run, limit)));
             }
             Part::Patch => {
-                let name = Some(format!("agora://run/{run}/patch"));
+                let name = Address::of(run, None, part, &made.bytes);
                 reply.page = Some(page(&made.bytes, args, name, |bytes, limit| merged_text(&bytes, run, limit)));
             }
             Part::Output | Part::Log | Part::Manifest => {
                 return Err(wrong("part", "this part is of one item: give its item_id".to_owned()));
             }
         }
-        reply.next = Some(format!("`agora-admin apply {run}` makes a branch of it"));
+        let apply = || Some(format!("`agora-admin apply {run}` makes a branch of it"));
+        reply.next = next_page(run, None, &reply, args).or_else(apply);
         Ok(reply)
     }
 
@@ -281,7 +284,12 @@ impl Engine {
             Part::Output => {
                 let path = path.ok_or_else(|| wrong("path", "name the output".to_owned()))?;
                 let encoded = Enc::encode(path);
-                let same = |output: &&OutputArtifact| output.path == encoded || output.path.as_str() == path;
+                let digest =
+                    path.parse::<Digest>().ok().filter(|digest| facts.outputs.iter().any(|o| o.digest == *digest));
+                let same = |output: &&OutputArtifact| match digest {
+                    Some(digest) => output.digest == digest,
+                    None => output.path == encoded || output.path.as_str() == path,
+                };
                 // The names of those there are were chosen by a worker: a hint has no envelope to hold them.
                 let found = facts.outputs.iter().find(same).ok_or_else(|| {
                     let made = facts.outputs.len();
@@ -412,17 +420,12 @@ fn left_out(kinds: &BTreeMap<String, LeftOut>) -> Vec<u8> {
     kinds.iter().map(line).collect::<String>().into_bytes()
 }
 
-/// The address of a part, where it has one.
-fn resource(run: &RunId, item: &ItemId, part: Part) -> Option<String> {
-    let name = match part {
-        Part::Patch => "patch",
-        Part::Log => "log",
-        Part::Summary | Part::Files | Part::Output | Part::Manifest => return None,
-    };
-    Some(format!("agora://run/{run}/item/{item}/{name}"))
-}
-
-fn page(bytes: &[u8], args: &ResultArgs, resource: Option<String>, shown: impl FnOnce(Vec<u8>, usize) -> Text) -> Page {
+fn page(
+    bytes: &[u8],
+    args: &ResultArgs,
+    resource: Option<Address>,
+    shown: impl FnOnce(Vec<u8>, usize) -> Text,
+) -> Page {
     let limit = args.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX) as usize;
     let from = (args.offset.unwrap_or(0) as usize).min(bytes.len());
     let to = from.saturating_add(limit).min(bytes.len());
@@ -430,17 +433,40 @@ fn page(bytes: &[u8], args: &ResultArgs, resource: Option<String>, shown: impl F
         offset: from as u64,
         total_bytes: bytes.len() as u64,
         next_offset: (to < bytes.len()).then_some(to as u64),
-        resource,
+        resource: resource.map(|address| address.to_string()),
         content: shown(bytes[from..to].to_vec(), limit),
     }
 }
 
-fn next_call(run: &RunId, item: &ItemId, reply: &ResultReply) -> Option<String> {
-    let call = |part: &str| format!("result {{\"run_id\": \"{run}\", \"item_id\": \"{item}\", \"part\": \"{part}\"}}");
+/// The call that has the page after this one.
+fn next_page(run: &RunId, item: Option<&ItemId>, reply: &ResultReply, args: &ResultArgs) -> Option<String> {
+    let page = reply.page.as_ref()?;
+    // An output goes by its digest, which its address ends with: a hint has no envelope for its name.
+    let digest = || page.resource.as_ref()?.rsplit_once('/').map(|(_, digest)| digest.to_owned());
+    let next = ResultArgs {
+        run_id: run.to_string(),
+        item_id: item.map(ToString::to_string),
+        part: args.part,
+        path: if args.part == Some(Part::Output) { Some(digest()?) } else { None },
+        offset: Some(u32::try_from(page.next_offset?).ok()?),
+        limit: args.limit,
+    };
+    Some(next.call())
+}
+
+fn next_call(run: &RunId, item: &ItemId, facts: &Facts, reply: &ResultReply, args: &ResultArgs) -> Option<String> {
+    let (run_id, item_id) = (run.to_string(), Some(item.to_string()));
+    let part = |part: Part| {
+        let (run_id, item_id) = (run_id.clone(), item_id.clone());
+        Some(ResultArgs { run_id, item_id, part: Some(part), ..ResultArgs::default() }.call())
+    };
     match reply.page.as_ref() {
-        Some(page) => page.next_offset.map(|offset| format!("the same with \"offset\": {offset}")),
-        None if reply.patch.is_some() => Some(call("patch")),
-        None if reply.failure.is_some() => Some(call("log")),
+        Some(_) => next_page(run, Some(item), reply, args),
+        None if reply.patch.is_some() => part(Part::Patch),
+        None if reply.failure.is_some() && facts.log.is_some() => part(Part::Log),
+        None if reply.failure.is_some() => {
+            Some(StatusArgs { run_id: Some(run_id), item_id, ..StatusArgs::default() }.call())
+        }
         None => None,
     }
 }

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::internal;
+use super::call::Call as _;
 use super::facts::{AttemptRow, ItemRow, RunRow, Text};
 use super::find::seen_as;
 use super::rows::{attempt_rows, item_row, open_question, run_row, state_word, text};
-use super::{Caller, OpError, diagnosis};
+use super::{AnswerArgs, Caller, OpError, diagnosis};
 use crate::engine::Engine;
 use crate::journal::{Ledger, StoreError};
 
@@ -35,7 +36,7 @@ pub enum View {
 }
 
 /// The arguments of `status`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusArgs {
     /// What to look at. Absent: the item or run that is named, else the runs.
@@ -66,7 +67,7 @@ pub struct InboxRow {
     /// The item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<String>,
-    /// `question`, `held`, `failed`.
+    /// `question`, `held`.
     pub kind: String,
     /// Since when.
     pub since: String,
@@ -228,7 +229,7 @@ impl Engine {
         let mut waiting = Vec::new();
         for run in runs {
             if run.held {
-                let next = format!("answer {{\"run_id\": \"{}\"}}", run.id);
+                let next = AnswerArgs { run_id: run.id.to_string(), ..AnswerArgs::default() }.call();
                 waiting.push((run.opened_at, InboxRow::held(run.id.as_str(), run.opened_at.to_string(), next), None));
             }
             let asked = self
@@ -267,6 +268,12 @@ impl Engine {
             Some(context) => format!("{}\n\n{context}", asked.question),
             None => asked.question,
         };
+        let answer = AnswerArgs {
+            run_id: run.to_string(),
+            item_id: Some(item.to_string()),
+            question_id: u32::try_from(question.asked).ok(),
+            ..AnswerArgs::default()
+        };
         Ok(InboxRow {
             run_id: run.to_string(),
             item_id: Some(item.to_string()),
@@ -275,10 +282,8 @@ impl Engine {
             question_id: Some(question.asked),
             question: Some(shown(words)),
             options: asked.options.into_iter().map(shown).collect(),
-            next: format!(
-                "answer {{\"run_id\": \"{run}\", \"item_id\": \"{item}\", \"question_id\": {}, \"text\": \"…\"}}",
-                question.asked
-            ),
+            // Without an answer in it: sent as it stands, it is refused, and nothing is answered that nobody meant.
+            next: format!("{} with text or choice", answer.call()),
         })
     }
 

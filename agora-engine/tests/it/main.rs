@@ -11,6 +11,7 @@ mod flow;
 mod hostile;
 mod integrity;
 mod locks;
+mod next;
 mod processes;
 mod registry;
 mod scale;
