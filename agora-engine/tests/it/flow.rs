@@ -286,10 +286,9 @@ async fn a_sealed_run_never_changes() {
     check(&other, &["run"]).await;
 }
 
-/// C13.
-#[tokio::test]
-async fn a_question_is_answered_once() {
-    let home = Home::with(FakeCompute::new(|task: &Task, _| match &task.resume {
+/// The item `asks` asks once; everything else is done.
+async fn asking() -> Home {
+    Home::with(FakeCompute::new(|task: &Task, _| match &task.resume {
         None if task.attempt.item.as_str() == "asks" => {
             let mut outcome = outcome_of(task, Status::NeedsInput);
             let options = vec!["yes".to_owned(), "no".to_owned()];
@@ -299,21 +298,32 @@ async fn a_question_is_answered_once() {
         }
         _ => outcome_of(task, Status::Done),
     }))
-    .await;
-    let engine = home.open().await;
-    let driver = engine.drive();
-    submit(&engine, plan("run", vec![item("asks", &[]), item("after", &["asks"])])).await;
+    .await
+}
+
+/// Waits until the first item of the run asks, and returns the question's number.
+async fn wait_question(home: &Home, engine: &agora_engine::Engine) -> u32 {
     within(async {
         while bodies(home.path(), "item.waiting").is_empty() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    let question = items(&engine, "run").await.items[0].question_id.unwrap();
+    u32::try_from(items(engine, "run").await.items[0].question_id.unwrap()).unwrap()
+}
+
+/// C13.
+#[tokio::test]
+async fn a_question_is_answered_once() {
+    let home = asking().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, plan("run", vec![item("asks", &[]), item("after", &["asks"])])).await;
+    let question = wait_question(&home, &engine).await;
     let answer = |choice: u32, request: Option<&str>| AnswerArgs {
         run_id: "run".to_owned(),
         item_id: Some("asks".to_owned()),
-        question_id: Some(u32::try_from(question).unwrap()),
+        question_id: Some(question),
         choice: Some(choice),
         request_id: request.map(str::to_owned),
         ..AnswerArgs::default()
@@ -330,6 +340,56 @@ async fn a_question_is_answered_once() {
     assert!(engine.answer(&caller(), answer(1, Some("r"))).await.unwrap().deduplicated);
     assert_eq!(bodies(home.path(), "question.answered").len(), 1);
     check(&engine, &["run"]).await;
+    driver.stop().await;
+}
+
+/// An empty answer is none: it could not be taken back.
+#[tokio::test]
+async fn an_answer_says_something() {
+    let home = asking().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, plan("run", vec![item("asks", &[])])).await;
+    let question = wait_question(&home, &engine).await;
+    let answer = |text: &str| AnswerArgs {
+        run_id: "run".to_owned(),
+        item_id: Some("asks".to_owned()),
+        question_id: Some(question),
+        text: Some(text.to_owned()),
+        ..AnswerArgs::default()
+    };
+    for text in ["", " \n\t"] {
+        assert_eq!(code_of(engine.answer(&caller(), answer(text)).await), "answer-shape");
+    }
+    assert_eq!(engine.answer(&caller(), answer("x")).await.unwrap().state, "answered");
+    wait_end(&engine, &["run"]).await;
+    driver.stop().await;
+}
+
+/// Who does not name the question may repeat the call: it gives the first answer again, and never answers another question.
+#[tokio::test]
+async fn an_answer_to_the_open_question_is_given_once() {
+    let home = asking().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, plan("run", vec![item("asks", &[])])).await;
+    wait_question(&home, &engine).await;
+    let answer = |text: &str, request: &str| AnswerArgs {
+        run_id: "run".to_owned(),
+        item_id: Some("asks".to_owned()),
+        text: Some(text.to_owned()),
+        request_id: Some(request.to_owned()),
+        ..AnswerArgs::default()
+    };
+    let first = engine.answer_open(&caller(), answer("red", "r")).await.unwrap();
+    assert_eq!((first.state.as_str(), first.deduplicated), ("answered", false));
+    let again = engine.answer_open(&caller(), answer("red", "r")).await.unwrap();
+    assert_eq!((again.state.as_str(), again.deduplicated), ("answered", true));
+    assert_eq!(code_of(engine.answer_open(&caller(), answer("blue", "r")).await), "idempotency-conflict");
+    wait_end(&engine, &["run"]).await;
+    assert!(engine.answer_open(&caller(), answer("red", "r")).await.unwrap().deduplicated);
+    assert_eq!(code_of(engine.answer_open(&caller(), answer("red", "s")).await), "question-missing");
+    assert_eq!(bodies(home.path(), "question.answered").len(), 1);
     driver.stop().await;
 }
 
