@@ -416,8 +416,8 @@ fn next(id: &RunId) -> String {
 }
 
 fn conflict(id: &RunId) -> OpError {
-    let problem =
-        Problem::new(Class::Caller, "run-conflict", format!("the run {id} exists with another plan or actor"));
+    // The same whoever has it: others' runs are not to be told from one's own.
+    let problem = Problem::new(Class::Caller, "run-conflict", format!("the id {id} is not free for this plan"));
     OpError::one(problem.at("/id").hint("choose another id, or leave it out and one is made"))
 }
 

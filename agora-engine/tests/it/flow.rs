@@ -1,9 +1,9 @@
 //! From a plan to verified evidence, and what happens to it on the way.
 
-use agora_core::id::ItemId;
+use agora_core::id::{Enc, ItemId};
 use agora_core::seam::ComputeError;
 use agora_core::worker::{Outcome, Question, Status, Task};
-use agora_engine::operations::{AnswerArgs, CancelArgs, ResultArgs, StatusArgs, SubmitArgs, View};
+use agora_engine::operations::{AnswerArgs, Caller, CancelArgs, ResultArgs, StatusArgs, SubmitArgs, View};
 use agora_testkit::fakes::{FakeCompute, outcome_of};
 use serde_json::{Value, json};
 
@@ -341,6 +341,34 @@ async fn a_question_is_answered_once() {
     assert_eq!(bodies(home.path(), "question.answered").len(), 1);
     check(&engine, &["run"]).await;
     driver.stop().await;
+}
+
+/// P05: that an id is taken says nothing of whose run has it, and the run is as unknown as one that is not there.
+#[tokio::test]
+async fn an_id_that_is_taken_tells_nothing_of_anothers_run() {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    let bob = Caller { actor: Enc::encode("agent:bob"), ..caller() };
+    submit(&engine, fan_out("ours", 1)).await;
+    let try_as = async |who: &Caller, count| {
+        let plan = fan_out("ours", count);
+        engine.submit(who, SubmitArgs { plan, dry_run: None, request_id: None }).await
+    };
+    let mine = try_as(&caller(), 2).await.unwrap_err();
+    for count in [1, 2] {
+        let theirs = try_as(&bob, count).await.unwrap_err();
+        assert_eq!((theirs.problems.len(), theirs.first()), (1, mine.first()));
+        assert_eq!(theirs.first().code, "run-conflict");
+    }
+    let look = async |run: &str| {
+        let args = StatusArgs { run_id: Some(run.to_owned()), ..StatusArgs::default() };
+        engine.status(&bob, args).await.unwrap_err().first().message.replace(run, "")
+    };
+    assert_eq!(look("ours").await, look("nothing").await);
+    // The same plan by who has it is the same run, and another id is anybody's.
+    assert!(try_as(&caller(), 1).await.unwrap().deduplicated);
+    let plan = fan_out("bobs", 1);
+    assert!(engine.submit(&bob, SubmitArgs { plan, dry_run: None, request_id: None }).await.is_ok());
 }
 
 /// An empty answer is none: it could not be taken back.
