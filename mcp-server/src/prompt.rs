@@ -1,7 +1,11 @@
 //! The one prompt, `offload`, and the instructions of the first answer: how the nine tools are used together.
 
+use agora_core::error::{Class, Problem};
+use agora_engine::operations::OpError;
 use rmcp::ErrorData;
 use rmcp::model::{GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
+
+use crate::error;
 
 const NAME: &str = "offload";
 const ABOUT: &str = "Cut a task into independent items and hand them to other agents";
@@ -39,7 +43,8 @@ pub(crate) fn list() -> Vec<Prompt> {
 /// For another name.
 pub(crate) fn get(request: &GetPromptRequestParams) -> Result<GetPromptResult, ErrorData> {
     if request.name != NAME {
-        return Err(ErrorData::invalid_params("unknown-prompt: there is no such prompt. Hint: get offload", None));
+        let problem = Problem::new(Class::Caller, "unknown-prompt", "there is no such prompt");
+        return Err(error::protocol_error(&OpError::one(problem.hint("get offload"))));
     }
     let task = request.arguments.as_ref().and_then(|arguments| arguments.get("task")).and_then(|task| task.as_str());
     let task: String = match task {

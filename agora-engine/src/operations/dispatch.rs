@@ -45,7 +45,7 @@ pub struct DispatchArgs {
     /// A shorter deadline.
     #[serde(default)]
     pub timeout_seconds: Option<u32>,
-    /// Shown, never used for policy.
+    /// Kept in the plan as evidence; decides nothing and is shown nowhere else.
     #[serde(default)]
     pub labels: Option<BTreeMap<String, String>>,
     /// The same id and arguments give the first answer again.
