@@ -599,8 +599,9 @@ pub struct Outcome {
     pub worker: WorkerBuild,
 }
 
-/// A path of a tree as outcomes and messages show it.
+/// A path of a tree as outcomes, replies and messages show it: every byte outside printable ASCII as `%XX`, so that names
+/// that are not UTF-8 stay apart.
 #[must_use]
 pub fn shown(path: &TreePath) -> Enc {
-    Enc::encode(&path.to_string())
+    Enc::encode_bytes(path.as_bytes())
 }

@@ -1,7 +1,11 @@
 //! The one prompt, `offload`, and the instructions of the first answer: how the nine tools are used together.
 
+use agora_core::error::{Class, Problem};
+use agora_engine::operations::OpError;
 use rmcp::ErrorData;
 use rmcp::model::{GetPromptRequestParams, GetPromptResult, Prompt, PromptArgument, PromptMessage, Role};
+
+use crate::error;
 
 const NAME: &str = "offload";
 const ABOUT: &str = "Cut a task into independent items and hand them to other agents";
@@ -15,7 +19,7 @@ agora hands work to other agents, each alone in an isolated workspace, and bring
 1. catalog: what may be used here. Names come from there; do not guess them.
 2. One piece of work: dispatch. Several, or with dependencies: submit a plan; try it with dry_run first. Items that may touch the same files name the \
 same resourceLocks, or depend on each other.
-3. watch with the run_id until something needs you (a question, a failure, the end). Running out of time is normal: call again with the cursor. Do not \
+3. watch with run_ids until something needs you (a question, a failure, the end). Running out of time is normal: call again with the cursor. Do not \
 poll status.
 4. A question: answer it, or ask your user when it is not yours to decide. status with view inbox lists what waits; view diagnose says why nothing happens.
 5. result: first the summary, then the patch. Nothing is applied for you: review, then apply what is right. Without item_id it is the whole run, merged.
@@ -39,7 +43,8 @@ pub(crate) fn list() -> Vec<Prompt> {
 /// For another name.
 pub(crate) fn get(request: &GetPromptRequestParams) -> Result<GetPromptResult, ErrorData> {
     if request.name != NAME {
-        return Err(ErrorData::invalid_params("unknown-prompt: there is no such prompt. Hint: get offload", None));
+        let problem = Problem::new(Class::Caller, "unknown-prompt", "there is no such prompt");
+        return Err(error::protocol_error(&OpError::one(problem.hint("get offload"))));
     }
     let task = request.arguments.as_ref().and_then(|arguments| arguments.get("task")).and_then(|task| task.as_str());
     let task: String = match task {

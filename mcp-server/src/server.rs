@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agora_engine::operations::OpError;
+use agora_engine::operations::{Address, OpError};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams,
     GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
@@ -18,7 +18,7 @@ use crate::home::Home;
 use crate::progress::Progress;
 use crate::prompt;
 use crate::reply;
-use crate::resource::{self, Address};
+use crate::resource;
 use crate::tools::{Entry, Tools, unknown_tool};
 use crate::waits::Waits;
 

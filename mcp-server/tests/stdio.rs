@@ -190,6 +190,7 @@ fn the_prompt_and_the_resource_templates_are_there_and_others_are_not() {
     assert_eq!(
         uris,
         [
+            "agora://run/{run}/patch",
             "agora://run/{run}/item/{item}/patch",
             "agora://run/{run}/item/{item}/output/{path}",
             "agora://run/{run}/item/{item}/log",

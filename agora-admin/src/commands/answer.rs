@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use agora_core::error::{Class, Problem};
-use agora_engine::Engine;
-use agora_engine::operations::{AnswerArgs, StatusArgs, View};
+use agora_engine::operations::AnswerArgs;
 
 use crate::cli::{Context, detach, input};
 use crate::error::{Doing as _, Exit, Failure};
@@ -51,43 +49,24 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         }
         other => other.map(str::to_owned),
     };
-    if text.as_deref().is_some_and(|text| text.trim().is_empty()) {
-        let problem = Problem::new(Class::Caller, "answer-shape", "the answer is empty, and it cannot be taken back");
-        return Err(Failure::one(format!("answer {}", args.item), problem.hint("say something, or give --choice")));
-    }
-    let question = match args.question {
-        Some(number) => number,
-        None => open_question(context, &engine, &args.run, &args.item).await?,
-    };
     let wish = AnswerArgs {
         run_id: args.run.clone(),
         item_id: Some(args.item.clone()),
-        question_id: Some(question),
+        question_id: args.question,
         text,
         choice: args.choice,
         request_id: args.request_id,
     };
-    let reply = engine.answer(&context.caller()?, wish).await.doing(format!("answer {}", args.item))?;
+    let caller = context.caller()?;
+    let reply = match args.question {
+        Some(_) => engine.answer(&caller, wish).await,
+        None => engine.answer_open(&caller, wish).await,
+    };
+    let reply = reply.doing(format!("answer {}", args.item))?;
     context.out.reply(&reply, |page| {
         page.line(Line::of(&reply.state).and(&args.item).and(if reply.deduplicated { "(already)" } else { "" }));
         page.next(format!("agora-admin watch {}", reply.run_id));
     })?;
     detach::hand_over(context, &engine).await?.tell(context);
     Ok(Exit::Done)
-}
-
-async fn open_question(context: &Context, engine: &Engine, run: &str, item: &str) -> Result<u32, Failure> {
-    let doing = format!("answer {item}");
-    let wish = StatusArgs {
-        view: Some(View::Item),
-        run_id: Some(run.to_owned()),
-        item_id: Some(item.to_owned()),
-        ..StatusArgs::default()
-    };
-    let reply = engine.status(&context.caller()?, wish).await.doing(&doing)?;
-    let open = reply.items.iter().find_map(|row| row.question_id).and_then(|number| u32::try_from(number).ok());
-    open.ok_or_else(|| {
-        let problem = Problem::new(Class::Missing, "question-missing", format!("{item} has no open question"));
-        Failure::one(doing, problem.hint("`agora-admin status --view inbox` lists what is asked"))
-    })
 }

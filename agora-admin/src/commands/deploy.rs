@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Only show what would change: no key is opened, nothing is stored
     #[arg(long)]
     dry_run: bool,
-    /// Remove what the document does not name
+    /// Remove what the document does not name; one without any table is refused
     #[arg(long)]
     prune: bool,
 }

@@ -56,7 +56,7 @@ pub(crate) struct Args {
     /// A shorter deadline for the attempt, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     deadline: Option<u32>,
-    /// A label, shown with the run
+    /// A label, kept in the plan as evidence
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
     /// The same id and arguments give the first answer again

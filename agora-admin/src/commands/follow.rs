@@ -229,7 +229,7 @@ fn event_line(event: &Event) -> Line {
             _ => format!("{name}={value}"),
         });
     }
-    line
+    line.and(event.detail.as_ref().map(|detail| detail.text.as_str()).unwrap_or_default())
 }
 
 async fn tell_end(
@@ -291,11 +291,30 @@ async fn over(page: &mut Page, engine: &Engine, caller: &Caller, row: &RunRow, l
     page.line(rows::run_line(row));
     let run = &row.run_id;
     page.next(match row.state.as_str() {
-        "done" => format!("agora-admin result {run}, then agora-admin apply {run}"),
+        "done" if made_patch(engine, caller, run).await? => {
+            format!("agora-admin result {run}, then agora-admin apply {run}")
+        }
         "failed" => format!("agora-admin diagnose {run}"),
         _ => format!("agora-admin status {run}"),
     });
     Ok(())
+}
+
+/// Whether an item of the run made a patch: without one there is nothing to apply.
+async fn made_patch(engine: &Engine, caller: &Caller, run: &str) -> Result<bool, Failure> {
+    let mut cursor = None;
+    loop {
+        let (view, run_id, state) = (Some(View::Run), Some(run.to_owned()), Some("done".to_owned()));
+        let wish = StatusArgs { view, run_id, state, limit: Some(200), cursor, ..StatusArgs::default() };
+        let reply = engine.status(caller, wish).await.doing("look for patches")?;
+        if reply.items.iter().any(|item| item.patch.is_some()) {
+            return Ok(true);
+        }
+        cursor = reply.cursor;
+        if cursor.is_none() {
+            return Ok(false);
+        }
+    }
 }
 
 async fn inbox(engine: &Engine, caller: &Caller, run: &str) -> Result<Vec<InboxRow>, Failure> {
@@ -348,6 +367,7 @@ mod tests {
             details: [("duration_ms", "3250"), ("outcome", "done\nx")]
                 .map(|(k, v)| (k.to_owned(), v.to_owned()))
                 .into(),
+            detail: None,
         };
         assert_eq!(event_line(&event).render(false), "18:07:00 attempt.finished a took=3.2s outcome=done x");
     }

@@ -130,9 +130,10 @@ mod tests {
             blocked_by: Vec::new(),
             failure: None,
             detail: None,
+            due_to: None,
             duration_ms: Some(1000),
             patch: None,
-            outputs: Vec::new(),
+            outputs: None,
             verified: None,
             question_id: None,
         }

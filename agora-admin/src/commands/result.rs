@@ -159,12 +159,7 @@ fn write_new(file: &Path, bytes: &[u8], force: bool) -> io::Result<()> {
 fn show(page: &mut Page, reply: &ResultReply, which: Which) {
     match which {
         Which::Summary => summary(page, reply),
-        Which::Files => {
-            let rows =
-                reply.files.iter().map(|(path, lines)| vec![Cell::new(lines).style(Style::Dim), Cell::new(path)]);
-            page.table(&["lines", "file"], rows.collect());
-        }
-        Which::Patch | Which::Output | Which::Log | Which::Manifest => part(page, reply),
+        Which::Files | Which::Patch | Which::Output | Which::Log | Which::Manifest => part(page, reply, which),
     }
 }
 
@@ -179,12 +174,6 @@ fn summary(page: &mut Page, reply: &ResultReply) {
         facts.push(("patch", Cell::new(rows::patch(patch))));
         facts.push(("", Cell::new(&patch.digest).style(Style::Dim)));
     }
-    facts.extend(
-        reply
-            .outputs
-            .iter()
-            .map(|output| ("output", Cell::new(format!("{} {}", output.path, rows::size(output.size_bytes))))),
-    );
     if let Some(verify) = &reply.verify {
         let (word, style) = if verify.passed { ("passed", Style::Good) } else { ("failed", Style::Bad) };
         facts.push(("verify", Cell::new(word).style(style)));
@@ -193,15 +182,18 @@ fn summary(page: &mut Page, reply: &ResultReply) {
         facts.push(("isolation", Cell::new(isolation)));
     }
     page.facts(facts);
-    for (path, lines) in &reply.files {
-        page.line(Line::of(Cell::new(lines).style(Style::Dim)).and(path).indent(2));
-    }
-    if !reply.conflicts.is_empty() {
-        page.line(Line::of(Cell::new("these patches do not apply together:").style(Style::Bad)));
-        reply.conflicts.iter().for_each(|line| page.line(Line::of(line).indent(2)));
+    for (what, names) in [
+        ("files", &reply.files),
+        ("outputs", &reply.outputs),
+        ("left out", &reply.left_out),
+        ("these patches do not apply together", &reply.conflicts),
+    ] {
+        if let Some(names) = names {
+            rows::untrusted(page, what, names);
+        }
     }
     if let Some(detail) = &reply.failure_detail {
-        rows::untrusted(page, "the worker says", detail);
+        rows::untrusted(page, "why", detail);
     }
     if let Some(report) = reply.verify.as_ref().and_then(|verify| verify.report.as_ref()) {
         rows::untrusted(page, "verify printed", report);
@@ -215,7 +207,7 @@ fn summary(page: &mut Page, reply: &ResultReply) {
     }
 }
 
-fn part(page: &mut Page, reply: &ResultReply) {
+fn part(page: &mut Page, reply: &ResultReply, which: Which) {
     let Some(part) = &reply.page else {
         page.line("there is nothing");
         return;
@@ -225,7 +217,8 @@ fn part(page: &mut Page, reply: &ResultReply) {
         page.line(Line::of(
             Cell::new(format!("{} of {}", rows::size(next), rows::size(part.total_bytes))).style(Style::Dim),
         ));
-        page.next(format!("--offset {next} for the next page, --out FILE for all of it"));
+        let all = if which.is_bytes() { ", --out FILE for all of it" } else { "" };
+        page.next(format!("--offset {next} for the next page{all}"));
     }
 }
 

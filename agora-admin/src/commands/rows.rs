@@ -129,17 +129,18 @@ fn item_note(item: &ItemRow) -> Cell {
         return Cell::new(item.blocked_by.join("; ")).style(Style::Dim);
     }
     if let Some(failure) = &item.failure {
-        let detail = item.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        let detail = item.detail.as_ref().map(|detail| format!(": {}", detail.text)).unwrap_or_default();
         let style = if is_end(&item.state) && item.state != "done" { Style::Bad } else { Style::Warn };
         return Cell::new(format!("{failure}{detail}")).style(style);
+    }
+    if let Some(due_to) = &item.due_to {
+        return Cell::new(format!("because of {due_to}")).style(Style::Dim);
     }
     if let Some(question) = item.question_id {
         return Cell::new(format!("question {question} is open")).style(Style::Warn);
     }
     let mut parts: Vec<String> = item.patch.iter().map(patch).collect();
-    if !item.outputs.is_empty() {
-        parts.push(count(item.outputs.len() as u64, "output"));
-    }
+    parts.extend(item.outputs.map(|outputs| count(outputs, "output")));
     if let Some(verified) = item.verified {
         parts.push(if verified { "verify passed" } else { "verify failed" }.to_owned());
     }

@@ -26,7 +26,7 @@ enum Look {
 /// The arguments of `status`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  agora-admin status                   all runs\n  agora-admin status RUN               a run and its items\n  agora-admin status RUN ITEM          an item and its attempts\n  agora-admin status --view inbox      questions, holds and failures, and the command for each"
+    after_help = "Examples:\n  agora-admin status                   all runs\n  agora-admin status RUN               a run and its items\n  agora-admin status RUN ITEM          an item and its attempts\n  agora-admin status --view inbox      questions and holds, and the command for each"
 )]
 pub(crate) struct Args {
     /// The run: its id or a unique prefix
@@ -99,8 +99,8 @@ fn show(page: &mut Page, reply: &StatusReply) {
             }
         }
         View::Diagnose => {
-            if let Some(diagnosis) = &reply.diagnosis {
-                diagnose::show(page, diagnosis);
+            if let (Some(run), Some(diagnosis)) = (&reply.run, &reply.diagnosis) {
+                diagnose::show(page, &run.run_id, diagnosis);
             }
         }
     }

@@ -87,7 +87,7 @@ impl Document {
     /// Reads a document from its bytes.
     ///
     /// # Errors
-    /// Every problem: `limit-exceeded`, `document-syntax`, `document-shape`, `kind-unknown`, `name-syntax`.
+    /// Every problem: `limit-exceeded`, `document-syntax`, `document-empty`, `document-shape`, `kind-unknown`, `name-syntax`.
     pub fn parse(bytes: &[u8], syntax: Syntax, folder: &Path) -> Result<Self, Vec<Problem>> {
         if bytes.len() as u64 > DOCUMENT_BYTES_MAX {
             let message = format!("the document is over document_bytes_max = {DOCUMENT_BYTES_MAX} bytes");
@@ -101,6 +101,11 @@ impl Document {
     }
 
     fn from_tables(top: Table, folder: &Path) -> Result<Self, Vec<Problem>> {
+        // What a broken pipe or a wrong name gives: with --prune it would remove everything.
+        if top.is_empty() {
+            let hint = "to mean a registry without entries, say so with an empty table: [subagent]";
+            return Err(vec![problem("document-empty", "the document has no table").hint(hint)]);
+        }
         let (mut tables, mut problems) = (BTreeMap::<Kind, BTreeMap<Name, Table>>::new(), Vec::new());
         for (word, value) in top {
             let at = format!("/{}", escape(&word));
@@ -248,8 +253,18 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_nothing_is_refused_and_one_that_says_nothing_is_meant_is_not() {
+        for (nothing, syntax) in [("", Syntax::Toml), (" \n# all gone\n", Syntax::Toml), ("{}", Syntax::Json)] {
+            assert_eq!(codes(nothing.as_bytes(), syntax), ["document-empty"], "{nothing:?}");
+        }
+        assert_eq!(codes(b"[subagent]\n", Syntax::Toml), [""; 0]);
+        assert_eq!(codes(br#"{"subagent": {}}"#, Syntax::Json), [""; 0]);
+    }
+
+    #[test]
     fn a_large_document_is_refused_before_it_is_read() {
-        let bytes = vec![b'\n'; usize::try_from(DOCUMENT_BYTES_MAX).unwrap()];
+        let mut bytes = vec![b'\n'; usize::try_from(DOCUMENT_BYTES_MAX).unwrap()];
+        bytes[..5].copy_from_slice(b"[env]");
         assert_eq!(codes(&bytes, Syntax::Toml), [""; 0]);
         assert_eq!(codes(&[bytes.as_slice(), b"\n"].concat(), Syntax::Toml), ["limit-exceeded"]);
     }

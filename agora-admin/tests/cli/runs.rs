@@ -147,6 +147,12 @@ fn a_dispatch_is_a_run_of_one() {
     let arguments = ["dispatch", "writer", "--input", input, "--workspace", "cwd", "--watch", "--timeout", "50"];
     let text = admin(&env, &arguments).ok();
     assert!(text.contains("item.done"), "{text}");
+    assert!(text.contains("next: agora-admin result") && text.contains("agora-admin apply"), "{text}");
+    // Where nothing was changed there is nothing to apply.
+    let input = r#"{"name": "/dev/null", "text": "hi"}"#;
+    let arguments = ["dispatch", "writer", "--input", input, "--workspace", "cwd", "--watch", "--timeout", "50"];
+    let text = admin(&env, &arguments).ok();
+    assert!(text.contains("next: agora-admin status") && !text.contains("apply"), "{text}");
 }
 
 #[test]
@@ -166,7 +172,12 @@ fn a_question_ends_the_watch_and_an_answer_lets_the_run_go_on() {
 
     assert!(admin(&env, &["answer", &run, &item]).fails(6).contains("usage"));
     assert!(admin(&env, &["answer", &run, &item, "x", "--question", "99"]).code != Some(0));
-    let _answered = admin(&env, &["answer", &run, &item, "--choice", "2"]).ok();
+    assert!(admin(&env, &["answer", &run, &item, " "]).fails(6).contains("answer-shape"));
+    let answer = ["answer", &run, &item, "--choice", "2", "--request-id", "r"];
+    let first = json(&env, &answer);
+    let again = json(&env, &answer);
+    assert_eq!((&first["state"], first.get("deduplicated")), (&"answered".into(), None));
+    assert_eq!((&again["state"], &again["deduplicated"]), (&"answered".into(), &true.into()));
     let _over = admin(&env, &["watch", &run, "--timeout", "50"]).ok();
     assert!(admin(&env, &["result", &run]).ok().contains("colour.txt"));
     assert!(admin(&env, &["answer", &run, &item, "late"]).fails(4).contains("question-missing"));

@@ -149,7 +149,9 @@ impl Coded for Refusal {
             Self::NoItem { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name}?")),
             Self::Over { .. } | Self::ItemOver { .. } => Some("see its result".to_owned()),
             Self::NoQuestion { .. } => Some("see the open questions in the inbox".to_owned()),
-            Self::Stale { .. } | Self::NotHeld { .. } | Self::Held { .. } => None,
+            Self::NotHeld { .. } => Some("nothing has to be released; to answer a question, name it".to_owned()),
+            Self::Held { .. } => Some("nothing has to be held; an answer without a question releases it".to_owned()),
+            Self::Stale { .. } => None,
         }
     }
 }

@@ -311,6 +311,18 @@ impl Ledger {
         }
     }
 
+    /// Reads that all see the same store: what another process commits between them is seen by none.
+    ///
+    /// # Errors
+    /// As the work.
+    pub(crate) fn look<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R, StoreError>) -> Result<R, StoreError> {
+        self.conn.execute_batch("BEGIN")?;
+        let result = work(self);
+        // Nothing was written. Where even this fails, the connection is of no use and the next call says so.
+        let _ = self.conn.execute_batch("ROLLBACK");
+        result
+    }
+
     /// Runs a closure in one transaction, in step with what other processes committed. Either all of it is committed, and
     /// memory agrees, or none of it, and memory is read again.
     ///

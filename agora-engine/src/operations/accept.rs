@@ -15,9 +15,10 @@ use agora_tree::{git_tree_id, read_base};
 
 use serde_json::Value;
 
+use super::call::Call as _;
 use super::facts::ProblemRow;
 use super::submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply};
-use super::{Caller, OpError};
+use super::{Caller, OpError, WatchArgs};
 use crate::engine::Engine;
 use crate::journal::{NewRun, Stamp};
 use crate::registry::Current;
@@ -410,12 +411,13 @@ pub(super) fn request_conflict() -> OpError {
 }
 
 fn next(id: &RunId) -> String {
-    format!("watch {{\"run_ids\": [\"{id}\"], \"until\": \"terminal\"}}")
+    // Until it needs somebody: a run that asks does not end by itself.
+    WatchArgs { run_ids: Some(vec![id.to_string()]), ..WatchArgs::default() }.call()
 }
 
 fn conflict(id: &RunId) -> OpError {
-    let problem =
-        Problem::new(Class::Caller, "run-conflict", format!("the run {id} exists with another plan or actor"));
+    // The same whoever has it: others' runs are not to be told from one's own.
+    let problem = Problem::new(Class::Caller, "run-conflict", format!("the id {id} is not free for this plan"));
     OpError::one(problem.at("/id").hint("choose another id, or leave it out and one is made"))
 }
 

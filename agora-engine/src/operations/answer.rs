@@ -8,12 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::{internal, request_conflict};
+use super::call::Call as _;
 use super::rows::open_question;
-use super::{Caller, OpError};
+use super::status::locate;
+use super::{Caller, OpError, StatusArgs, View, WatchArgs};
 use crate::engine::Engine;
 
 /// The arguments of `answer`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerArgs {
     /// The run's whole id.
@@ -24,7 +26,7 @@ pub struct AnswerArgs {
     /// The question's number, as `status` shows it. Absent: the hold is released.
     #[serde(default)]
     pub question_id: Option<u32>,
-    /// The answer in words.
+    /// The answer in words; not empty.
     #[serde(default)]
     pub text: Option<String>,
     /// The answer as one of the options, from 1.
@@ -58,18 +60,49 @@ impl Engine {
     /// # Errors
     /// For questions that are not open, and holds that are not set.
     pub async fn answer(&self, caller: &Caller, args: AnswerArgs) -> Result<AnswerReply, OpError> {
-        let shown = serde_json::json!([args.run_id, args.item_id, args.question_id, args.text, args.choice]);
-        let digest = Digest::of(shown.to_string().as_bytes());
+        let digest = digest_of(&args);
+        self.answer_once(caller, args, digest).await
+    }
+
+    /// Replies to the one question of an item that is open, for who does not know its number.
+    ///
+    /// With a `request_id` a repeated call gives the first answer again, whatever the item asks by then. Without one it may
+    /// answer a question that came after the one that was seen: it is for people, not for a tool.
+    ///
+    /// # Errors
+    /// `question-missing` where no question is open; else as [`Engine::answer`].
+    pub async fn answer_open(&self, caller: &Caller, mut args: AnswerArgs) -> Result<AnswerReply, OpError> {
+        // Of what was given: the same call has the same digest when the question is answered, too.
+        let digest = digest_of(&args);
+        if let Some(reply) = self.earlier::<AnswerReply>(caller, "answer", args.request_id.as_deref(), &digest).await? {
+            return Ok(AnswerReply { deduplicated: true, ..reply });
+        }
+        let (run, item) =
+            (self.find_run(caller, &args.run_id, true).await?.id, args.item_id.clone().unwrap_or_default());
+        let shown = item.clone();
+        let open = self.with_run(&run, move |ledger, id| {
+            let (state, ix) = locate(ledger, id, &item)?;
+            Ok(open_question(&state.items[ix]))
+        });
+        let open = open.await?.and_then(|number| u32::try_from(number).ok());
+        args.question_id = Some(open.ok_or_else(|| {
+            let problem = Problem::new(Class::Missing, "question-missing", format!("{shown} has no open question"));
+            OpError::one(problem.hint(see_inbox()))
+        })?);
+        self.answer_once(caller, args, digest).await
+    }
+
+    async fn answer_once(&self, caller: &Caller, args: AnswerArgs, digest: Digest) -> Result<AnswerReply, OpError> {
         let request = args.request_id.clone();
         if let Some(reply) = self.earlier::<AnswerReply>(caller, "answer", request.as_deref(), &digest).await? {
             return Ok(AnswerReply { deduplicated: true, ..reply });
         }
         let run = self.find_run(caller, &args.run_id, true).await?.id;
-        let next = format!("watch {{\"run_ids\": [\"{run}\"]}}");
+        let next = WatchArgs { run_ids: Some(vec![run.to_string()]), ..WatchArgs::default() }.call();
         let (decided, item_id, state) = match args.question_id {
             None if args.text.is_some() || args.choice.is_some() || args.item_id.is_some() => {
                 let problem = Problem::new(Class::Caller, "answer-shape", "an answer needs the question's number");
-                return Err(OpError::one(problem.at("question_id").hint("see `status {\"view\": \"inbox\"}`")));
+                return Err(OpError::one(problem.at("question_id").hint(see_inbox())));
             }
             None => (Decided::Release, None, "released"),
             Some(question) => {
@@ -151,10 +184,16 @@ impl Engine {
             .await?;
         let (item, text) = found.ok_or_else(|| {
             let problem = Problem::new(Class::Missing, "question-unknown", format!("no question {question} is open"));
-            OpError::one(problem.at("question_id").hint("see `status {\"view\": \"inbox\"}`"))
+            OpError::one(problem.at("question_id").hint(see_inbox()))
         })?;
-        let wrong = |what: String| OpError::one(Problem::new(Class::Caller, "answer-shape", what).at("choice"));
+        let wrong = |what: String| {
+            let at = if args.choice.is_some() { "choice" } else { "text" };
+            OpError::one(Problem::new(Class::Caller, "answer-shape", what).at(at))
+        };
         let answer = match (&args.text, args.choice) {
+            (Some(text), None) if text.trim().is_empty() => {
+                return Err(wrong("the answer is empty, and it cannot be taken back".to_owned()));
+            }
             (Some(text), None) => text.clone(),
             (None, Some(choice)) => {
                 let asked = self.asked(&text).await?;
@@ -168,6 +207,15 @@ impl Engine {
         }
         Ok((item, answer))
     }
+}
+
+fn digest_of(args: &AnswerArgs) -> Digest {
+    let shown = serde_json::json!([args.run_id, args.item_id, args.question_id, args.text, args.choice]);
+    Digest::of(shown.to_string().as_bytes())
+}
+
+fn see_inbox() -> String {
+    format!("see `{}`", StatusArgs { view: Some(View::Inbox), ..StatusArgs::default() }.call())
 }
 
 enum Decided {

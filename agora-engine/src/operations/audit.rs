@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::journal::StoreError;
 
 /// The arguments of `audit`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AuditArgs {
     /// The run: its id or a unique prefix.

@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::internal;
+use super::call::Call as _;
 use super::rows::state_word;
 use super::status::locate;
-use super::{Caller, OpError};
+use super::{AnswerArgs, Caller, OpError, StatusArgs};
 use crate::engine::Engine;
 use crate::journal::{Ledger, StoreError};
 
@@ -102,8 +103,10 @@ impl Engine {
             })
             .await?;
         let next = match mode {
-            CancelMode::Hold => format!("answer {{\"run_id\": \"{run}\"}} releases it"),
-            CancelMode::Stop => format!("status {{\"run_id\": \"{run}\"}}"),
+            CancelMode::Hold => {
+                format!("{} releases it", AnswerArgs { run_id: run.to_string(), ..AnswerArgs::default() }.call())
+            }
+            CancelMode::Stop => StatusArgs { run_id: Some(run.to_string()), ..StatusArgs::default() }.call(),
         };
         let item_id = item.map(|item| item.to_string());
         Ok(CancelReply { run_id: run.to_string(), item_id, state, reason_not_kept, next })

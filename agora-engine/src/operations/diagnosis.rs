@@ -5,8 +5,10 @@ use agora_core::record::RunOutcome;
 use agora_core::state::{Blocked, ItemStatus, RunState};
 use agora_core::time::Time;
 
+use super::call::Call as _;
 use super::rows::{blocked_text, failure_text};
 use super::status::Diagnosis;
+use super::{AnswerArgs, ResultArgs, StatusArgs, View, WatchArgs};
 
 /// How many lines of evidence at most.
 const EVIDENCE_MAX: usize = 10;
@@ -25,16 +27,14 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
         let line = |(ix, why): &(usize, Blocked)| format!("{}: {}", run.items[*ix].id, blocked_text(why));
         blocked.iter().filter(|(_, why)| wanted(why)).take(EVIDENCE_MAX).map(line).collect()
     };
-    let call = |verb: &str| format!("{verb} {{\"run_id\": \"{id}\"}}");
+    let watch = || WatchArgs { run_ids: Some(vec![id.to_string()]), ..WatchArgs::default() }.call();
+    let release = AnswerArgs { run_id: id.to_string(), ..AnswerArgs::default() }.call();
+    let inbox = StatusArgs { view: Some(View::Inbox), ..StatusArgs::default() }.call();
     let running = run.counts.of(ItemStatus::Running);
     // The order is that of what somebody can do something about.
     let candidates: Vec<(&str, Vec<String>, String)> = vec![
-        (
-            "question-open",
-            with(|why| matches!(why, Blocked::Question { .. })),
-            "status {\"view\": \"inbox\"}".to_owned(),
-        ),
-        ("held", with(|why| matches!(why, Blocked::Hold)), call("answer")),
+        ("question-open", with(|why| matches!(why, Blocked::Question { .. })), inbox),
+        ("held", with(|why| matches!(why, Blocked::Hold)), release),
         (
             "no-driver",
             if driven { Vec::new() } else { vec!["no process holds driver.lock".to_owned()] },
@@ -45,10 +45,10 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
             with(|why| matches!(why, Blocked::TargetDown { .. })),
             "an operator runs `agora-admin doctor`".to_owned(),
         ),
-        ("stopping", with(|why| matches!(why, Blocked::Stopping)), call("watch")),
-        ("lock-held", with(|why| matches!(why, Blocked::Lock { .. })), call("watch")),
-        ("back-off", with(|why| matches!(why, Blocked::BackOff { .. })), call("watch")),
-        ("slots-full", with(|why| matches!(why, Blocked::Slot { .. })), call("watch")),
+        ("stopping", with(|why| matches!(why, Blocked::Stopping)), watch()),
+        ("lock-held", with(|why| matches!(why, Blocked::Lock { .. })), watch()),
+        ("back-off", with(|why| matches!(why, Blocked::BackOff { .. })), watch()),
+        ("slots-full", with(|why| matches!(why, Blocked::Slot { .. })), watch()),
     ];
     let found = candidates.iter().position(|(_, evidence, _)| !evidence.is_empty());
     let ruled_out =
@@ -62,25 +62,26 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
             likely_issue: "nothing-wrong".to_owned(),
             evidence: vec![format!("{running} running, {} ready", run.counts.of(ItemStatus::Ready))],
             ruled_out,
-            next: call("watch"),
+            next: watch(),
         },
     }
 }
 
 fn over(run: &RunState) -> Diagnosis {
-    let failed = run.items.iter().filter(|item| item.status == ItemStatus::Failed);
+    let failed = || run.items.iter().filter(|item| item.status == ItemStatus::Failed);
     let line = |item: &agora_core::state::ItemState| {
         let why = item.failure.map(|(class, reason)| failure_text(class, reason)).unwrap_or_default();
-        format!("{}: {why} {}", item.id, item.detail.clone().unwrap_or_default()).trim_end().to_owned()
+        // The detail may quote the worker: it is in the item's result, in its envelope.
+        format!("{}: {why}", item.id)
     };
-    let evidence: Vec<String> = failed.take(EVIDENCE_MAX).map(line).collect();
+    let evidence: Vec<String> = failed().take(EVIDENCE_MAX).map(line).collect();
     let all_done = run.completed.is_some_and(|(outcome, _)| outcome == RunOutcome::Done);
-    let code = match (evidence.is_empty(), all_done) {
-        (false, _) => "failed",
-        (true, true) => "all-done",
-        (true, false) => "cancelled",
+    let (run_id, first) = (run.id.to_string(), failed().next().map(|item| item.id.to_string()));
+    let (code, next) = match (first, all_done) {
+        (Some(item), _) => ("failed", ResultArgs { run_id, item_id: Some(item), ..ResultArgs::default() }.call()),
+        (None, true) => ("all-done", ResultArgs { run_id, ..ResultArgs::default() }.call()),
+        (None, false) => ("cancelled", StatusArgs { run_id: Some(run_id), ..StatusArgs::default() }.call()),
     };
-    let next = format!("result {{\"run_id\": \"{}\"}}", run.id);
     let evidence = if evidence.is_empty() { vec![format!("the run is {}", run.word())] } else { evidence };
     Diagnosis { likely_issue: code.to_owned(), evidence, ruled_out: Vec::new(), next }
 }

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::accept::internal;
+use super::call::Call as _;
 use super::result::{ResultArgs, ResultReply};
 use super::submit::WorkspaceArg;
 use super::watch::{Until, WatchArgs};
-use super::{Caller, OpError};
+use super::{AuditArgs, Caller, OpError, StatusArgs, View};
 use crate::engine::Engine;
 
 /// The arguments of `dispatch`.
@@ -44,7 +45,7 @@ pub struct DispatchArgs {
     /// A shorter deadline.
     #[serde(default)]
     pub timeout_seconds: Option<u32>,
-    /// Shown, never used for policy.
+    /// Kept in the plan as evidence; decides nothing and is shown nowhere else.
     #[serde(default)]
     pub labels: Option<BTreeMap<String, String>>,
     /// The same id and arguments give the first answer again.
@@ -98,10 +99,14 @@ impl Engine {
         let args = ResultArgs { run_id: run_id.clone(), item_id: Some(ITEM.to_owned()), ..ResultArgs::default() };
         let result = self.result(caller, args).await?;
         let over = !["pending", "ready", "running", "stopping", "waiting"].contains(&result.state.as_str());
-        let next = if over {
-            format!("result {{\"run_id\": \"{run_id}\", \"item_id\": \"{ITEM}\", \"part\": \"patch\"}}")
-        } else {
-            submitted.next
+        let next = match (over, result.state.as_str()) {
+            // The result is here already: what it names comes next, else the evidence.
+            (true, _) => {
+                let audit = || AuditArgs { run_id: run_id.clone(), full: None }.call();
+                result.next.clone().unwrap_or_else(audit)
+            }
+            (false, "waiting") => StatusArgs { view: Some(View::Inbox), ..StatusArgs::default() }.call(),
+            (false, _) => submitted.next,
         };
         Ok(DispatchReply {
             item_id: ITEM.to_owned(),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Text {
     /// Always true.
     pub untrusted: bool,
-    /// Where it comes from: `RUN/ITEM/ATTEMPT`.
+    /// Where it comes from: `RUN/ITEM/ATTEMPT`; `RUN/ITEM` for a recorded failure, `RUN/(merged)` for what several made.
     pub source: String,
     /// SHA-256 of the whole text, 64 hex digits.
     pub sha256: String,
@@ -141,18 +141,21 @@ pub struct ItemRow {
     /// `class: reason` of its failure, or of the attempt it is tried again after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// More of it, in agora's own words.
+    /// More of it, as it was recorded: it may quote what the worker said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    pub detail: Option<Text>,
+    /// The item because of which it was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_to: Option<String>,
     /// Time since its first lease until its end, or till now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// Its accepted patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<PatchStat>,
-    /// Names of its accepted outputs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub outputs: Vec<String>,
+    /// How many outputs of it were accepted; `result` names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<u64>,
     /// Whether its verify passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,

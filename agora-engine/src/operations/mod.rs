@@ -4,8 +4,10 @@
 //! Arguments and replies are data with schemas: members in snake case, absent instead of null, unknown members refused.
 
 mod accept;
+mod address;
 mod answer;
 mod audit;
+mod call;
 mod caller;
 mod cancel;
 mod catalog;
@@ -23,6 +25,7 @@ mod verify;
 mod verify_log;
 mod watch;
 
+pub use address::Address;
 pub use answer::{AnswerArgs, AnswerReply};
 pub use audit::{AuditArgs, AuditReply, Axis, CheckRow};
 pub use caller::{Caller, OpError};
@@ -31,7 +34,7 @@ pub use catalog::{CatalogArgs, CatalogEntry, CatalogKind, CatalogReply};
 pub use check_store::{CheckStatus, StoreCheck};
 pub use dispatch::{DispatchArgs, DispatchReply};
 pub use facts::{AttemptRow, ItemRow, PatchStat, ProblemRow, RunRow, StateCounts, Text};
-pub use result::{Claims, OutputRow, Page, Part, ResultArgs, ResultReply, VerifyRow};
+pub use result::{Claims, Page, Part, ResultArgs, ResultReply, VerifyRow};
 pub use status::{Diagnosis, InboxRow, StatusArgs, StatusReply, View};
 pub use submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply, WorkspaceArg};
 pub use trees::{RunTrees, TreeStep};

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use agora_core::error::{Class, Problem};
-use agora_core::id::{Digest, ItemId, RunId};
-use agora_core::patch::Patch;
+use agora_core::id::{Digest, Enc, ItemId, RunId};
+use agora_core::patch::{FilePatch, Patch};
 use agora_core::record::OutputArtifact;
 use agora_core::state::ItemState;
-use agora_core::worker::Outcome;
+use agora_core::worker::{LeftOut, Outcome, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::internal;
+use super::call::Call as _;
 use super::facts::{PatchStat, Text};
 use super::rows::{failure_text, merged_text, state_word, text};
 use super::status::locate;
-use super::{Caller, OpError};
+use super::{Address, Caller, OpError, StatusArgs};
 use crate::engine::Engine;
 
 /// Which part.
@@ -27,7 +28,7 @@ pub enum Part {
     Summary,
     /// The patch's text.
     Patch,
-    /// The files the patch touches.
+    /// The files the patch touches: a line `+ADDED -REMOVED PATH` each.
     Files,
     /// An output's bytes as text; `path` names it.
     Output,
@@ -38,7 +39,7 @@ pub enum Part {
 }
 
 /// The arguments of `result`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResultArgs {
     /// The run: its id or a unique prefix.
@@ -49,7 +50,7 @@ pub struct ResultArgs {
     /// Which part; `summary` unless said.
     #[serde(default)]
     pub part: Option<Part>,
-    /// Which output.
+    /// Which output: its path, percent-encoded or not, or its digest.
     #[serde(default)]
     pub path: Option<String>,
     /// From this byte on.
@@ -70,8 +71,9 @@ pub struct Page {
     /// The offset of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<u64>,
-    /// The part as a resource.
-    pub resource: String,
+    /// The part as a resource, if it has an address; an output's has its digest, for its name is a worker's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
     /// The text.
     pub content: Text,
 }
@@ -94,18 +96,8 @@ pub struct Claims {
     pub summary: Option<Text>,
 }
 
-/// An accepted output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct OutputRow {
-    /// Its path below `outputs/`, percent-encoded.
-    pub path: String,
-    /// Its digest.
-    pub digest: String,
-    /// Its size.
-    pub size_bytes: u64,
-}
-
-/// The reply of `result`. Everything outside `claims` and outside members marked `untrusted` was measured by agora.
+/// The reply of `result`. Everything outside members marked `untrusted` was measured by agora; names inside them are
+/// percent-encoded, one line each, so that no name can look like two.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ResultReply {
     /// The run.
@@ -118,21 +110,24 @@ pub struct ResultReply {
     /// `class: reason` of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
-    /// What the worker said of the failure.
+    /// More of the failure, as it was recorded: it may quote what the worker said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_detail: Option<Text>,
     /// The patch: of the item, or of the run with everything merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<PatchStat>,
-    /// Path to `+added -removed`; at most 200 rows.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub files: BTreeMap<String, String>,
-    /// Patches of the run that do not apply together, one line each.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub conflicts: Vec<String>,
-    /// The outputs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub outputs: Vec<OutputRow>,
+    /// The files the patch touches: a line `+ADDED -REMOVED PATH` each, or `binary PATH`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<Text>,
+    /// Patches of the run that do not apply together: a line for each, with items and paths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<Text>,
+    /// The accepted outputs: a line `BYTES DIGEST PATH` each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Text>,
+    /// What the worker did not take into patch or outputs: a line `WHY COUNT PATH…` each, with the first paths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<Text>,
     /// The worker's own check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyRow>,
@@ -154,8 +149,10 @@ pub struct ResultReply {
 const PAGE_DEFAULT: u32 = 16_384;
 /// Bytes of a page at most.
 const PAGE_MAX: u32 = 262_144;
-/// Rows of files at most.
-const FILES_MAX: usize = 200;
+/// What of a list of names is shown in a summary, in bytes: `part: files` has all of it in pages.
+const NAMES_MAX: usize = 16_384;
+/// What of the list of outputs is shown, in bytes. There are at most 256, and this is the only place that names them.
+const OUTPUTS_SHOWN_MAX: usize = 65_536;
 /// What of the agent's last words, a failure's detail and a check's report is shown in a summary, in bytes.
 const WORDS_MAX: usize = 4096;
 
@@ -165,6 +162,7 @@ struct Facts {
     attempt: u64,
     patch: Option<Digest>,
     outputs: Vec<OutputArtifact>,
+    detail: Option<String>,
     log: Option<Digest>,
     report: Option<Digest>,
     verify: Option<(bool, Digest)>,
@@ -191,18 +189,14 @@ impl Engine {
         let mut reply = facts.reply.clone();
         match part {
             Part::Summary => self.add_words(&run, &id, &facts, &mut reply).await?,
-            Part::Files => {
-                let patch = facts.patch.ok_or_else(|| absent("a patch"))?;
-                reply.files = files(&self.blobs.get(&patch).await?)?;
-            }
-            Part::Patch | Part::Output | Part::Log | Part::Manifest => {
+            Part::Files | Part::Patch | Part::Output | Part::Log | Part::Manifest => {
                 let bytes = self.part_of_item(&facts, part, args.path.as_deref()).await?;
-                let name = resource(&run, &id, part, args.path.as_deref());
+                let name = Address::of(&run, Some(&id), part, &bytes);
                 reply.page =
                     Some(page(&bytes, &args, name, |bytes, limit| text(bytes, &run, &id, facts.attempt, limit)));
             }
         }
-        reply.next = next_call(&run, &id, &reply);
+        reply.next = next_call(&run, &id, &facts, &reply, &args);
         Ok(reply)
     }
 
@@ -215,17 +209,19 @@ impl Engine {
         part: Part,
     ) -> Result<ResultReply, OpError> {
         let mut reply = ResultReply::blank(run, None, state);
+        let status = || StatusArgs { run_id: Some(run.to_string()), ..StatusArgs::default() }.call();
         let made = match self.merged_patch(caller, run).await {
             Ok(made) => made,
             Err(error) if error.problems.iter().all(|problem| problem.code == "patch-conflict") => {
-                reply.conflicts = error.problems.iter().map(|problem| problem.message.clone()).collect();
-                reply.next = Some(format!("status {{\"run_id\": \"{run}\"}}, then the patch of each item"));
+                let lines: Vec<&str> = error.problems.iter().map(|problem| problem.message.as_str()).collect();
+                reply.conflicts = Some(merged_text(lines.join("\n").as_bytes(), run, NAMES_MAX));
+                reply.next = Some(format!("{}, then the patch of each item", status()));
                 return Ok(reply);
             }
             Err(error) => return Err(error),
         };
         let Some(made) = made else {
-            reply.next = Some(format!("status {{\"run_id\": \"{run}\"}}"));
+            reply.next = Some(status());
             return Ok(reply);
         };
         reply.patch = Some(PatchStat {
@@ -235,16 +231,21 @@ impl Engine {
             flags: Vec::new(),
         });
         match part {
-            Part::Summary | Part::Files => reply.files = files(&made.bytes)?,
+            Part::Summary => reply.files = Some(merged_text(&files(&made.bytes)?, run, NAMES_MAX)),
+            Part::Files => {
+                let names = files(&made.bytes)?;
+                reply.page = Some(page(&names, args, None, |bytes, limit| merged_text(&bytes, run, limit)));
+            }
             Part::Patch => {
-                let name = format!("agora://run/{run}/patch");
+                let name = Address::of(run, None, part, &made.bytes);
                 reply.page = Some(page(&made.bytes, args, name, |bytes, limit| merged_text(&bytes, run, limit)));
             }
             Part::Output | Part::Log | Part::Manifest => {
                 return Err(wrong("part", "this part is of one item: give its item_id".to_owned()));
             }
         }
-        reply.next = Some(format!("`agora-admin apply {run}` makes a branch of it"));
+        let apply = || Some(format!("`agora-admin apply {run}` makes a branch of it"));
+        reply.next = next_page(run, None, &reply, args).or_else(apply);
         Ok(reply)
     }
 
@@ -276,46 +277,56 @@ impl Engine {
 
     async fn part_of_item(&self, facts: &Facts, part: Part, path: Option<&str>) -> Result<Vec<u8>, OpError> {
         let digest = match part {
+            Part::Files => return files(&self.blobs.get(&facts.patch.ok_or_else(|| absent("a patch"))?).await?),
             Part::Patch => facts.patch.ok_or_else(|| absent("a patch"))?,
             Part::Log => facts.log.ok_or_else(|| absent("a log"))?,
             Part::Manifest => facts.report.ok_or_else(|| absent("an outcome"))?,
             Part::Output => {
                 let path = path.ok_or_else(|| wrong("path", "name the output".to_owned()))?;
-                let encoded = agora_core::id::Enc::encode(path);
-                let same = |output: &&OutputArtifact| output.path == encoded || output.path.as_str() == path;
-                let known = || facts.outputs.iter().map(|output| output.path.as_str());
+                let encoded = Enc::encode(path);
+                let digest =
+                    path.parse::<Digest>().ok().filter(|digest| facts.outputs.iter().any(|o| o.digest == *digest));
+                let same = |output: &&OutputArtifact| match digest {
+                    Some(digest) => output.digest == digest,
+                    None => output.path == encoded || output.path.as_str() == path,
+                };
+                // The names of those there are were chosen by a worker: a hint has no envelope to hold them.
                 let found = facts.outputs.iter().find(same).ok_or_else(|| {
-                    let near = agora_core::error::nearest(path, known()).map_or_else(
-                        || format!("it made: {}", known().take(20).collect::<Vec<_>>().join(", ")),
-                        |near| format!("did you mean {near}?"),
-                    );
-                    OpError::one(
-                        Problem::new(Class::Missing, "part-missing", "there is no such output").at("path").hint(near),
-                    )
+                    let made = facts.outputs.len();
+                    let problem = Problem::new(Class::Missing, "part-missing", "there is no such output").at("path");
+                    OpError::one(problem.hint(format!("it made {made}; the summary of `result` names them")))
                 })?;
                 found.digest
             }
-            Part::Summary | Part::Files => return Err(wrong("part", "this part is not bytes".to_owned())),
+            Part::Summary => return Err(wrong("part", "this part is not bytes".to_owned())),
         };
         Ok(self.blobs.get(&digest).await?)
     }
 
     /// Adds what the worker and the agent said.
     async fn add_words(&self, run: &RunId, id: &ItemId, facts: &Facts, reply: &mut ResultReply) -> Result<(), OpError> {
-        let words = |words: String| text(words.into_bytes(), run, id, facts.attempt, WORDS_MAX);
+        let shown = |bytes: Vec<u8>, limit: usize| text(bytes, run, id, facts.attempt, limit);
+        let words = |words: String| shown(words.into_bytes(), WORDS_MAX);
         if let Some(report) = facts.report {
             let outcome: Outcome =
                 agora_core::canon::from_bytes_with_floats(&self.blobs.get(&report).await?).map_err(|e| internal(&e))?;
             reply.claims = outcome.summary.map(|summary| Claims { summary: Some(words(summary)) });
             let detail = outcome.failure.map(|failure| failure.detail).filter(|detail| !detail.is_empty());
             reply.failure_detail = detail.map(words);
+            reply.left_out = (!outcome.left_out.is_empty()).then(|| shown(left_out(&outcome.left_out), NAMES_MAX));
+        }
+        // Where no outcome was taken, the record says why not.
+        let recorded = || facts.detail.clone().filter(|_| reply.failure.is_some()).map(words);
+        reply.failure_detail = reply.failure_detail.take().or_else(recorded);
+        if !facts.outputs.is_empty() {
+            reply.outputs = Some(shown(outputs(&facts.outputs), OUTPUTS_SHOWN_MAX));
         }
         if let Some((passed, report)) = facts.verify {
             let report = Some(text(self.blobs.get(&report).await?, run, id, facts.attempt, WORDS_MAX));
             reply.verify = Some(VerifyRow { passed, report });
         }
         if let Some(patch) = facts.patch {
-            reply.files = files(&self.blobs.get(&patch).await?)?;
+            reply.files = Some(shown(files(&self.blobs.get(&patch).await?)?, NAMES_MAX));
         }
         Ok(())
     }
@@ -330,9 +341,10 @@ impl ResultReply {
             failure: None,
             failure_detail: None,
             patch: None,
-            files: BTreeMap::new(),
-            conflicts: Vec::new(),
-            outputs: Vec::new(),
+            files: None,
+            conflicts: None,
+            outputs: None,
+            left_out: None,
             verify: None,
             isolation: None,
             claims: None,
@@ -354,14 +366,6 @@ fn facts(run: &RunId, item: &ItemState) -> Facts {
         flags: patch.flags.iter().map(ToString::to_string).collect(),
     });
     let outputs = accepted.map(|accepted| accepted.outputs.clone()).unwrap_or_default();
-    reply.outputs = outputs
-        .iter()
-        .map(|output| OutputRow {
-            path: output.path.to_string(),
-            digest: output.digest.to_string(),
-            size_bytes: output.size_bytes,
-        })
-        .collect();
     let isolation = item.ended.last().and_then(|ended| ended.isolation.as_ref());
     reply.isolation = isolation.map(|isolation| format!("{}/{}", isolation.provider, isolation.profile));
     let verify = last.and_then(|last| last.verify.as_ref()).map(|verify| (verify.passed, verify.report));
@@ -371,6 +375,7 @@ fn facts(run: &RunId, item: &ItemState) -> Facts {
         attempt: last.map_or(item.attempts, |last| last.attempt),
         patch: accepted.and_then(|accepted| accepted.patch.as_ref()).map(|patch| patch.digest),
         outputs,
+        detail: item.detail.clone(),
         log: last.and_then(|last| last.log.as_ref()).map(|log| log.digest),
         report: last.and_then(|last| last.report),
         verify,
@@ -386,28 +391,41 @@ fn absent(what: &str) -> OpError {
     OpError::one(problem.hint("see where the item stands with `status`"))
 }
 
-/// Path to `+added -removed`.
-fn files(patch: &[u8]) -> Result<BTreeMap<String, String>, OpError> {
+/// A line for each file of a patch: `+ADDED -REMOVED PATH`, or `binary PATH`.
+fn files(patch: &[u8]) -> Result<Vec<u8>, OpError> {
     let patch = Patch::parse(patch).map_err(|error| internal(&error))?;
-    let mut rows = BTreeMap::new();
-    for file in patch.files.iter().take(FILES_MAX) {
-        let numbers = if file.is_binary() { "binary".to_owned() } else { format!("+{} -{}", file.added, file.removed) };
-        rows.insert(agora_core::id::Enc::encode(&file.path.to_string()).to_string(), numbers);
-    }
-    Ok(rows)
+    let line = |file: &FilePatch| {
+        let path = shown(&file.path);
+        if file.is_binary() {
+            format!("binary {path}\n")
+        } else {
+            format!("+{} -{} {path}\n", file.added, file.removed)
+        }
+    };
+    Ok(patch.files.iter().map(line).collect::<String>().into_bytes())
 }
 
-fn resource(run: &RunId, item: &ItemId, part: Part, path: Option<&str>) -> String {
-    let item = format!("agora://run/{run}/item/{item}");
-    match part {
-        Part::Patch => format!("{item}/patch"),
-        Part::Log => format!("{item}/log"),
-        Part::Output => format!("{item}/output/{}", agora_core::id::Enc::encode(path.unwrap_or_default())),
-        Part::Summary | Part::Files | Part::Manifest => item,
-    }
+/// A line for each output: `BYTES DIGEST PATH`.
+fn outputs(outputs: &[OutputArtifact]) -> Vec<u8> {
+    let line = |output: &OutputArtifact| format!("{} {} {}\n", output.size_bytes, output.digest, output.path);
+    outputs.iter().map(line).collect::<String>().into_bytes()
 }
 
-fn page(bytes: &[u8], args: &ResultArgs, resource: String, shown: impl FnOnce(Vec<u8>, usize) -> Text) -> Page {
+/// A line for each reason: `WHY COUNT PATH…`.
+fn left_out(kinds: &BTreeMap<String, LeftOut>) -> Vec<u8> {
+    let line = |(why, left): (&String, &LeftOut)| {
+        let paths: String = left.first.iter().map(|path| format!(" {path}")).collect();
+        format!("{} {}{paths}\n", Enc::encode(why), left.count)
+    };
+    kinds.iter().map(line).collect::<String>().into_bytes()
+}
+
+fn page(
+    bytes: &[u8],
+    args: &ResultArgs,
+    resource: Option<Address>,
+    shown: impl FnOnce(Vec<u8>, usize) -> Text,
+) -> Page {
     let limit = args.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX) as usize;
     let from = (args.offset.unwrap_or(0) as usize).min(bytes.len());
     let to = from.saturating_add(limit).min(bytes.len());
@@ -415,17 +433,40 @@ fn page(bytes: &[u8], args: &ResultArgs, resource: String, shown: impl FnOnce(Ve
         offset: from as u64,
         total_bytes: bytes.len() as u64,
         next_offset: (to < bytes.len()).then_some(to as u64),
-        resource,
+        resource: resource.map(|address| address.to_string()),
         content: shown(bytes[from..to].to_vec(), limit),
     }
 }
 
-fn next_call(run: &RunId, item: &ItemId, reply: &ResultReply) -> Option<String> {
-    let call = |part: &str| format!("result {{\"run_id\": \"{run}\", \"item_id\": \"{item}\", \"part\": \"{part}\"}}");
+/// The call that has the page after this one.
+fn next_page(run: &RunId, item: Option<&ItemId>, reply: &ResultReply, args: &ResultArgs) -> Option<String> {
+    let page = reply.page.as_ref()?;
+    // An output goes by its digest, which its address ends with: a hint has no envelope for its name.
+    let digest = || page.resource.as_ref()?.rsplit_once('/').map(|(_, digest)| digest.to_owned());
+    let next = ResultArgs {
+        run_id: run.to_string(),
+        item_id: item.map(ToString::to_string),
+        part: args.part,
+        path: if args.part == Some(Part::Output) { Some(digest()?) } else { None },
+        offset: Some(u32::try_from(page.next_offset?).ok()?),
+        limit: args.limit,
+    };
+    Some(next.call())
+}
+
+fn next_call(run: &RunId, item: &ItemId, facts: &Facts, reply: &ResultReply, args: &ResultArgs) -> Option<String> {
+    let (run_id, item_id) = (run.to_string(), Some(item.to_string()));
+    let part = |part: Part| {
+        let (run_id, item_id) = (run_id.clone(), item_id.clone());
+        Some(ResultArgs { run_id, item_id, part: Some(part), ..ResultArgs::default() }.call())
+    };
     match reply.page.as_ref() {
-        Some(page) => page.next_offset.map(|offset| format!("the same with \"offset\": {offset}")),
-        None if reply.patch.is_some() => Some(call("patch")),
-        None if reply.failure.is_some() => Some(call("log")),
+        Some(_) => next_page(run, Some(item), reply, args),
+        None if reply.patch.is_some() => part(Part::Patch),
+        None if reply.failure.is_some() && facts.log.is_some() => part(Part::Log),
+        None if reply.failure.is_some() => {
+            Some(StatusArgs { run_id: Some(run_id), item_id, ..StatusArgs::default() }.call())
+        }
         None => None,
     }
 }

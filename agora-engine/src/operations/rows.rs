@@ -10,6 +10,9 @@ use agora_core::worker::{FailureClass, Reason};
 use super::facts::{AttemptRow, ItemRow, PatchStat, RunRow, StateCounts, Text};
 use crate::journal::{ItemCounts, RunSummary};
 
+/// Bytes of a failure's detail; records hold no more.
+const DETAIL_BYTES_MAX: usize = 256;
+
 /// A run's row.
 pub(super) fn run_row(run: &RunSummary, counts: ItemCounts, now: Time) -> RunRow {
     RunRow {
@@ -52,7 +55,8 @@ pub(super) fn item_row(board: &Board, run: &RunState, ix: usize, now: Time, capa
         depends_on: item.depends_on.iter().map(|dep| run.items[*dep].id.to_string()).collect(),
         blocked_by: board.blocked(&run.id, ix, now, capacity).iter().map(blocked_text).collect(),
         failure: item.failure.map(|(class, reason)| failure_text(class, reason)),
-        detail: item.detail.clone().or_else(|| item.due_to.as_ref().map(|id| format!("because of {id}"))),
+        detail: item.detail.as_ref().map(|detail| detail_text(detail, &run.id, &item.id)),
+        due_to: item.due_to.as_ref().map(ToString::to_string),
         duration_ms: first.map(|first| until.ms_since(first)),
         patch: accepted.and_then(|accepted| accepted.patch.as_ref()).map(|patch| PatchStat {
             digest: patch.digest.to_string(),
@@ -60,7 +64,7 @@ pub(super) fn item_row(board: &Board, run: &RunState, ix: usize, now: Time, capa
             files: patch.files,
             flags: patch.flags.iter().map(ToString::to_string).collect(),
         }),
-        outputs: accepted.map(|a| a.outputs.iter().map(|output| output.path.to_string()).collect()).unwrap_or_default(),
+        outputs: accepted.map(|accepted| accepted.outputs.len() as u64).filter(|count| *count > 0),
         verified: item.last().and_then(|last| last.verify.as_ref()).map(|verify| verify.passed),
         question_id: open_question(item),
     }
@@ -140,12 +144,21 @@ pub(super) fn text(bytes: Vec<u8>, run: &RunId, item: &ItemId, attempt: u64, lim
     }
 }
 
+/// What was recorded of a failure: agora's own words, which may quote the worker's.
+pub(super) fn detail_text(detail: &str, run: &RunId, item: &ItemId) -> Text {
+    from(detail.as_bytes(), format!("{run}/{item}"), DETAIL_BYTES_MAX)
+}
+
 /// A text that is not one item's: a merged patch.
 pub(super) fn merged_text(bytes: &[u8], run: &RunId, limit_bytes: usize) -> Text {
+    from(bytes, format!("{run}/(merged)"), limit_bytes)
+}
+
+fn from(bytes: &[u8], source: String, limit_bytes: usize) -> Text {
     let shown = Untrusted::new(bytes.to_vec()).shown(limit_bytes);
     Text {
         untrusted: true,
-        source: format!("{run}/(merged)"),
+        source,
         sha256: Digest::of(bytes).hex(),
         bytes: shown.bytes,
         truncated: shown.truncated,

@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::internal;
+use super::call::Call as _;
 use super::facts::{AttemptRow, ItemRow, RunRow, Text};
 use super::find::seen_as;
 use super::rows::{attempt_rows, item_row, open_question, run_row, state_word, text};
-use super::{Caller, OpError, diagnosis};
+use super::{AnswerArgs, Caller, OpError, diagnosis};
 use crate::engine::Engine;
 use crate::journal::{Ledger, RunSummary, StoreError};
 
@@ -35,7 +36,7 @@ pub enum View {
 }
 
 /// The arguments of `status`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusArgs {
     /// What to look at. Absent: the item or run that is named, else the runs.
@@ -235,7 +236,7 @@ impl Engine {
         let mut waiting = Vec::new();
         for run in runs {
             if run.held {
-                let next = format!("answer {{\"run_id\": \"{}\"}}", run.id);
+                let next = AnswerArgs { run_id: run.id.to_string(), ..AnswerArgs::default() }.call();
                 waiting.push((run.opened_at, InboxRow::of("held", &run, next), None));
             }
             let asked = self
@@ -273,10 +274,14 @@ impl Engine {
 
     /// An open question, with its words if they can be had: one that cannot be read can still be answered.
     async fn question_row(&self, run: &RunSummary, item: &ItemId, attempt: u64, question: &OpenQuestion) -> InboxRow {
-        let next = format!(
-            "answer {{\"run_id\": \"{}\", \"item_id\": \"{item}\", \"question_id\": {}, \"text\": \"…\"}}",
-            run.id, question.asked
-        );
+        let answer = AnswerArgs {
+            run_id: run.id.to_string(),
+            item_id: Some(item.to_string()),
+            question_id: u32::try_from(question.asked).ok(),
+            ..AnswerArgs::default()
+        };
+        // Without an answer in it: sent as it stands, it is refused, and nothing is answered that nobody meant.
+        let next = format!("{} with text or choice", answer.call());
         let row = InboxRow {
             item_id: Some(item.to_string()),
             since: question.at.to_string(),

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use agora_core::id::RunId;
 use agora_core::record::{Entry, Record};
+use agora_core::time::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::facts::RunRow;
+use super::call::Call as _;
+use super::facts::{RunRow, Text};
 use super::find::seen_as;
-use super::rows::{failure_text, run_row};
+use super::rows::{detail_text, failure_text, run_row};
 use super::status::{cursor, no_cursor};
-use super::{Caller, OpError};
+use super::{Caller, OpError, ResultArgs, StatusArgs, View};
 use crate::engine::Engine;
-use crate::journal::StoreError;
+use crate::journal::{Ledger, StoreError};
 
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +32,7 @@ pub enum Until {
 }
 
 /// The arguments of `watch`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WatchArgs {
     /// The runs: ids or unique prefixes. Absent: all open ones of this actor.
@@ -65,6 +67,9 @@ pub struct Event {
     /// What is to know beside: attempt, reason, outcome, profile, as short text.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
+    /// More of a failure, as it was recorded: it may quote what the worker said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Text>,
 }
 
 /// The reply of `watch`.
@@ -76,12 +81,13 @@ pub struct WatchReply {
     pub cursor: String,
     /// Whether the time ran out before what was waited for.
     pub timed_out: bool,
-    /// Whether there are more events than were asked for: call again with the cursor.
+    /// Whether there are more events than were asked for. Then it did not wait, whatever `until` says, and `runs` are ahead
+    /// of `events`: call again with the cursor.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
     /// How long it waited.
     pub waited_ms: u64,
-    /// The runs that are watched, as they stand now.
+    /// The runs that are watched, as they stand after the last event.
     pub runs: Vec<RunRow>,
     /// How long to wait the next time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +115,8 @@ const TELL: Duration = Duration::from_secs(10);
 
 /// A watch under way.
 struct Watch {
+    /// The arguments of the next call, but for its cursor.
+    again: WatchArgs,
     runs: BTreeSet<RunId>,
     at: i64,
     limit: usize,
@@ -141,8 +149,7 @@ impl Engine {
         let mut last_told = Instant::now();
         loop {
             wake.mark_unchanged();
-            self.scan(&mut watch).await?;
-            let rows = self.rows_of(&watch.runs).await?;
+            let rows = self.scan(&mut watch).await?;
             let line = progress_line(&rows);
             if line != told || last_told.elapsed() >= TELL {
                 progress(line.clone());
@@ -173,17 +180,17 @@ impl Engine {
 
     async fn begin_watch(&self, caller: &Caller, args: &WatchArgs) -> Result<Watch, OpError> {
         let mut runs = BTreeSet::new();
+        let mut again = WatchArgs { until: args.until, limit: args.limit, ..WatchArgs::default() };
         match &args.run_ids {
             Some(given) => {
                 for id in given {
                     runs.insert(self.find_run(caller, id, false).await?.id);
                 }
+                again.run_ids = Some(runs.iter().map(ToString::to_string).collect());
             }
             None => {
                 let actor = seen_as(caller);
-                let open = move |ledger: &mut crate::journal::Ledger| {
-                    ledger.list(actor.as_deref(), Some("open"), None, RUNS_MAX)
-                };
+                let open = move |ledger: &mut Ledger| ledger.list(actor.as_deref(), Some("open"), None, RUNS_MAX);
                 runs.extend(self.journal.call(open).await?.into_iter().map(|run| run.id));
             }
         }
@@ -196,19 +203,27 @@ impl Engine {
         };
         let limit = usize::try_from(args.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)).unwrap_or(1);
         let until = args.until.unwrap_or(Until::Attention);
-        Ok(Watch { runs, at, limit, until, events: Vec::new(), met: false, more: false })
+        Ok(Watch { again, runs, at, limit, until, events: Vec::new(), met: false, more: false })
     }
 
-    async fn scan(&self, watch: &mut Watch) -> Result<(), OpError> {
-        while !watch.more {
-            let at = watch.at;
-            let rows = self.journal.call(move |ledger| ledger.entries_after(at, SCAN)).await?;
-            let last = (rows.len() as u64) < SCAN;
-            for row in rows {
+    /// Reads on to the last event, or as far as there is room, and says where the runs stand then.
+    async fn scan(&self, watch: &mut Watch) -> Result<Vec<RunRow>, OpError> {
+        loop {
+            let (at, runs, now) = (watch.at, watch.runs.clone(), self.clock.now());
+            // Both in one look: what happens between them would be told of a run and not as an event.
+            let look = move |ledger: &mut Ledger| {
+                ledger.look(|ledger| {
+                    let entries = ledger.entries_after(at, SCAN)?;
+                    Ok((entries, rows_of(ledger, &runs, now)?))
+                })
+            };
+            let (entries, rows) = self.journal.call(look).await?;
+            let last = (entries.len() as u64) < SCAN;
+            for row in entries {
                 if watch.runs.contains(&row.run) {
                     if watch.events.len() == watch.limit {
                         watch.more = true;
-                        return Ok(());
+                        return Ok(rows);
                     }
                     let entry = Entry::from_bytes(&row.bytes)
                         .map_err(|error| StoreError::Corrupt(format!("an entry of the run {}: {error}", row.run)))?;
@@ -218,25 +233,20 @@ impl Engine {
                 watch.at = row.pos;
             }
             if last {
-                return Ok(());
+                return Ok(rows);
             }
         }
-        Ok(())
     }
+}
 
-    async fn rows_of(&self, runs: &BTreeSet<RunId>) -> Result<Vec<RunRow>, OpError> {
-        let (runs, now) = (runs.clone(), self.clock.now());
-        let rows = move |ledger: &mut crate::journal::Ledger| {
-            let mut rows = Vec::new();
-            for id in &runs {
-                if let Some(run) = ledger.summary(id)? {
-                    rows.push(run_row(&run, ledger.item_counts(run.key)?, now));
-                }
-            }
-            Ok(rows)
-        };
-        Ok(self.journal.call(rows).await?)
+fn rows_of(ledger: &Ledger, runs: &BTreeSet<RunId>, now: Time) -> Result<Vec<RunRow>, StoreError> {
+    let mut rows = Vec::new();
+    for id in runs {
+        if let Some(run) = ledger.summary(id)? {
+            rows.push(run_row(&run, ledger.item_counts(run.key)?, now));
+        }
     }
+    Ok(rows)
 }
 
 fn needs_attention(record: &Record) -> bool {
@@ -245,7 +255,7 @@ fn needs_attention(record: &Record) -> bool {
 
 /// What of an entry is told; the opening of a run and its items are not.
 fn event(entry: &Entry) -> Option<Event> {
-    let mut details = BTreeMap::new();
+    let (mut details, mut more) = (BTreeMap::new(), None);
     let mut say = |key: &str, value: String| details.insert(key.to_owned(), value);
     match &entry.record {
         Record::RunOpened(_) | Record::ItemsAdded(_) | Record::RunLogged(_) => return None,
@@ -265,14 +275,13 @@ fn event(entry: &Entry) -> Option<Event> {
                 say("failure", failure_text(class, reason));
             }
             if let Some(patch) = &body.patch {
-                say("patch", format!("{} files, {} bytes", patch.files, patch.size_bytes));
+                say("patch_files", patch.files.to_string());
+                say("patch_bytes", patch.size_bytes.to_string());
             }
         }
-        Record::ItemFailed { class, reason, detail, .. } => {
+        Record::ItemFailed { item, class, reason, detail, .. } => {
             say("failure", failure_text(*class, *reason));
-            if let Some(detail) = detail {
-                say("detail", detail.clone());
-            }
+            more = detail.as_ref().map(|detail| detail_text(detail, &entry.run, item));
         }
         Record::ItemRetried { class, reason, not_before, .. } => {
             say("failure", failure_text(*class, *reason));
@@ -305,6 +314,7 @@ fn event(entry: &Entry) -> Option<Event> {
         event: entry.record.kind().to_owned(),
         at: entry.at.to_string(),
         details,
+        detail: more,
     })
 }
 
@@ -322,14 +332,20 @@ fn progress_line(rows: &[RunRow]) -> String {
 fn reply(watch: Watch, rows: Vec<RunRow>, timed_out: bool, waited: Duration) -> WatchReply {
     let cursor = watch.at.to_string();
     let open = rows.iter().filter(|row| row.state == "open").count();
-    let waiting = rows.iter().find(|row| row.items.0.contains_key("waiting"));
-    let next = if waiting.is_some() {
-        "status {\"view\": \"inbox\"}".to_owned()
-    } else if open > 0 {
-        format!("watch with \"after\": \"{cursor}\"")
-    } else {
-        let run = rows.first().map(|row| row.run_id.clone()).unwrap_or_default();
-        format!("result {{\"run_id\": \"{run}\"}}")
+    let waiting = rows.iter().any(|row| row.items.0.contains_key("waiting"));
+    let again = WatchArgs { after: Some(cursor.clone()), ..watch.again }.call();
+    let look = |view, row: Option<&RunRow>| {
+        let run_id = row.map(|row| row.run_id.clone());
+        StatusArgs { view: Some(view), run_id, ..StatusArgs::default() }.call()
+    };
+    let failed = rows.iter().find(|row| row.state == "failed");
+    let next = match (failed.or(rows.first()), watch.more) {
+        (_, true) => again,
+        (None, false) => look(View::Runs, None),
+        (Some(_), false) if waiting => look(View::Inbox, None),
+        (Some(_), false) if open > 0 => again,
+        (Some(row), false) if row.state == "failed" => look(View::Diagnose, Some(row)),
+        (Some(row), false) => ResultArgs { run_id: row.run_id.clone(), ..ResultArgs::default() }.call(),
     };
     WatchReply {
         events: watch.events,

@@ -1,10 +1,10 @@
 //! From a plan to verified evidence, and what happens to it on the way.
 
-use agora_core::id::{Digest, ItemId};
+use agora_core::id::{Digest, Enc, ItemId};
 use agora_core::seam::{BlobError, ComputeError};
 use agora_core::worker::{Outcome, Question, Status, Task};
 use agora_engine::operations::{
-    AnswerArgs, CancelArgs, CancelMode, DispatchArgs, ResultArgs, StatusArgs, SubmitArgs, View, WatchArgs,
+    AnswerArgs, Caller, CancelArgs, CancelMode, DispatchArgs, ResultArgs, StatusArgs, SubmitArgs, View, WatchArgs,
 };
 use agora_testkit::fakes::{FakeCompute, outcome_of};
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ async fn what_always_fails_uses_its_attempts_up_and_skips_its_dependents_alone()
     assert_eq!(states(&engine, "run").await, ["bad: failed", "near: skipped", "far: skipped", "other: done"]);
     let rows = items(&engine, "run").await.items;
     assert_eq!((rows[0].attempts, rows[0].failure.as_deref()), (3, Some("agent: agent-exit")));
-    assert_eq!(rows[2].detail.as_deref(), Some("because of bad"));
+    assert_eq!(rows[2].due_to.as_deref(), Some("bad"));
     check(&engine, &["run"]).await;
     driver.stop().await;
 }
@@ -288,10 +288,9 @@ async fn a_sealed_run_never_changes() {
     check(&other, &["run"]).await;
 }
 
-/// C13.
-#[tokio::test]
-async fn a_question_is_answered_once() {
-    let home = Home::with(FakeCompute::new(|task: &Task, _| match &task.resume {
+/// The item `asks` asks once; everything else is done.
+async fn asking() -> Home {
+    Home::with(FakeCompute::new(|task: &Task, _| match &task.resume {
         None if task.attempt.item.as_str() == "asks" => {
             let mut outcome = outcome_of(task, Status::NeedsInput);
             let options = vec!["yes".to_owned(), "no".to_owned()];
@@ -301,21 +300,32 @@ async fn a_question_is_answered_once() {
         }
         _ => outcome_of(task, Status::Done),
     }))
-    .await;
-    let engine = home.open().await;
-    let driver = engine.drive();
-    submit(&engine, plan("run", vec![item("asks", &[]), item("after", &["asks"])])).await;
+    .await
+}
+
+/// Waits until the first item of the run asks, and returns the question's number.
+async fn wait_question(home: &Home, engine: &agora_engine::Engine) -> u32 {
     within(async {
         while bodies(home.path(), "item.waiting").is_empty() {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    let question = items(&engine, "run").await.items[0].question_id.unwrap();
+    u32::try_from(items(engine, "run").await.items[0].question_id.unwrap()).unwrap()
+}
+
+/// C13.
+#[tokio::test]
+async fn a_question_is_answered_once() {
+    let home = asking().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, plan("run", vec![item("asks", &[]), item("after", &["asks"])])).await;
+    let question = wait_question(&home, &engine).await;
     let answer = |choice: u32, request: Option<&str>| AnswerArgs {
         run_id: "run".to_owned(),
         item_id: Some("asks".to_owned()),
-        question_id: Some(u32::try_from(question).unwrap()),
+        question_id: Some(question),
         choice: Some(choice),
         request_id: request.map(str::to_owned),
         ..AnswerArgs::default()
@@ -442,6 +452,84 @@ async fn a_run_is_cancelled_without_room_for_the_reason() {
     let notes: Vec<bool> =
         bodies(home.path(), "cancel.requested").iter().map(|body| body.get("note").is_some()).collect();
     assert_eq!(notes, [false, true]);
+}
+
+/// P05: that an id is taken says nothing of whose run has it, and the run is as unknown as one that is not there.
+#[tokio::test]
+async fn an_id_that_is_taken_tells_nothing_of_anothers_run() {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    let bob = Caller { actor: Enc::encode("agent:bob"), ..caller() };
+    submit(&engine, fan_out("ours", 1)).await;
+    let try_as = async |who: &Caller, count| {
+        let plan = fan_out("ours", count);
+        engine.submit(who, SubmitArgs { plan, dry_run: None, request_id: None }).await
+    };
+    let mine = try_as(&caller(), 2).await.unwrap_err();
+    for count in [1, 2] {
+        let theirs = try_as(&bob, count).await.unwrap_err();
+        assert_eq!((theirs.problems.len(), theirs.first()), (1, mine.first()));
+        assert_eq!(theirs.first().code, "run-conflict");
+    }
+    let look = async |run: &str| {
+        let args = StatusArgs { run_id: Some(run.to_owned()), ..StatusArgs::default() };
+        engine.status(&bob, args).await.unwrap_err().first().message.replace(run, "")
+    };
+    assert_eq!(look("ours").await, look("nothing").await);
+    // The same plan by who has it is the same run, and another id is anybody's.
+    assert!(try_as(&caller(), 1).await.unwrap().deduplicated);
+    let plan = fan_out("bobs", 1);
+    assert!(engine.submit(&bob, SubmitArgs { plan, dry_run: None, request_id: None }).await.is_ok());
+}
+
+/// An empty answer is none: it could not be taken back.
+#[tokio::test]
+async fn an_answer_says_something() {
+    let home = asking().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, plan("run", vec![item("asks", &[])])).await;
+    let question = wait_question(&home, &engine).await;
+    let answer = |text: &str| AnswerArgs {
+        run_id: "run".to_owned(),
+        item_id: Some("asks".to_owned()),
+        question_id: Some(question),
+        text: Some(text.to_owned()),
+        ..AnswerArgs::default()
+    };
+    for text in ["", " \n\t"] {
+        assert_eq!(code_of(engine.answer(&caller(), answer(text)).await), "answer-shape");
+    }
+    assert_eq!(engine.answer(&caller(), answer("x")).await.unwrap().state, "answered");
+    wait_end(&engine, &["run"]).await;
+    driver.stop().await;
+}
+
+/// Who does not name the question may repeat the call: it gives the first answer again, and never answers another question.
+#[tokio::test]
+async fn an_answer_to_the_open_question_is_given_once() {
+    let home = asking().await;
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, plan("run", vec![item("asks", &[])])).await;
+    wait_question(&home, &engine).await;
+    let answer = |text: &str, request: &str| AnswerArgs {
+        run_id: "run".to_owned(),
+        item_id: Some("asks".to_owned()),
+        text: Some(text.to_owned()),
+        request_id: Some(request.to_owned()),
+        ..AnswerArgs::default()
+    };
+    let first = engine.answer_open(&caller(), answer("red", "r")).await.unwrap();
+    assert_eq!((first.state.as_str(), first.deduplicated), ("answered", false));
+    let again = engine.answer_open(&caller(), answer("red", "r")).await.unwrap();
+    assert_eq!((again.state.as_str(), again.deduplicated), ("answered", true));
+    assert_eq!(code_of(engine.answer_open(&caller(), answer("blue", "r")).await), "idempotency-conflict");
+    wait_end(&engine, &["run"]).await;
+    assert!(engine.answer_open(&caller(), answer("red", "r")).await.unwrap().deduplicated);
+    assert_eq!(code_of(engine.answer_open(&caller(), answer("red", "s")).await), "question-missing");
+    assert_eq!(bodies(home.path(), "question.answered").len(), 1);
+    driver.stop().await;
 }
 
 #[tokio::test]

@@ -141,8 +141,8 @@ async fn patches_that_do_not_combine_fail_their_dependent_before_its_agent() {
     assert_eq!(states(&engine, "run").await, ["a: done", "b: done", "both: failed", "one: done"]);
     assert_eq!(items(&engine, "run").await.items[2].failure.as_deref(), Some("input: patch-conflict"));
     let whole = ResultArgs { run_id: "run".to_owned(), ..ResultArgs::default() };
-    let conflicts = engine.result(&caller, whole).await.unwrap().conflicts;
-    assert!(conflicts.len() == 1 && conflicts[0].contains("shared.txt"), "{conflicts:?}");
+    let conflicts = engine.result(&caller, whole).await.unwrap().conflicts.unwrap().text;
+    assert!(conflicts.lines().count() == 1 && conflicts.contains("shared.txt"), "{conflicts:?}");
     check(&engine, &["run"]).await;
     driver.stop().await;
 }

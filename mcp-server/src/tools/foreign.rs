@@ -1,10 +1,11 @@
 //! Names of tools that are none: what other orchestrators call the same thing, or a slip of the pen.
 
-use agora_core::error::nearest;
+use agora_core::error::{Class, Problem, nearest};
+use agora_engine::operations::OpError;
 use rmcp::ErrorData;
-use serde_json::json;
 
 use super::Tools;
+use crate::error;
 
 /// Characters of a name that an answer quotes.
 const QUOTED_CHARS_MAX: usize = 64;
@@ -85,8 +86,8 @@ pub(crate) fn unknown_tool(tools: &Tools, name: &str) -> ErrorData {
         Some(here) => format!("call {here}"),
         None => format!("there are {}", nine().collect::<Vec<_>>().join(", ")),
     };
-    let message = format!("unknown-tool: there is no tool {shown:?}. Hint: {hint}");
-    ErrorData::invalid_params(message, Some(json!({ "code": "unknown-tool", "retryable": false, "hint": hint })))
+    let problem = Problem::new(Class::Caller, "unknown-tool", format!("there is no tool {shown:?}"));
+    error::protocol_error(&OpError::one(problem.hint(hint)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub(super) struct Watch;
 impl Verb for Watch {
     const NAME: &'static str = "watch";
     const TITLE: &'static str = "Wait for something to happen";
-    const ABOUT: &'static str = "Waits until something happens in runs and says what: a question, a failure or the end of a run (until attention, the default), any change, or the end of all (terminal). Running out of time is a normal answer: call again with the cursor as after. \
+    const ABOUT: &'static str = "Waits until something happens in runs and says what: a question, a failure or the end of a run (until attention, the default), any change, or the end of all (terminal). Running out of time is a normal answer, and so is more (not all events fit, and nothing was waited for): call again with the cursor as after. \
              Use it instead of polling status. Without run_ids it watches all your open runs.";
     const HINTS: Hints = READS;
     const ALWAYS: bool = true;

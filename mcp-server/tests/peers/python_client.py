@@ -62,7 +62,7 @@ async def check_tools(client):
     else:
         raise Mismatch("start_worker was not refused")
     templates = (await client.list_resource_templates()).resource_templates
-    expect(len(templates) == 4, f"{len(templates)} resource templates")
+    expect(len(templates) == 5, f"{len(templates)} resource templates")
     prompt = await client.get_prompt("offload", {"task": "T"})
     expect("agora" in prompt.messages[0].content.text, "the prompt is empty")
 

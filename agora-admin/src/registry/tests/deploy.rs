@@ -115,6 +115,9 @@ async fn names_that_the_document_does_not_have_stay_unless_pruned() {
     assert_eq!(rows(&pruned).into_iter().filter(|row| !row.starts_with('=')).collect::<Vec<_>>(), ["- env other"]);
     let error = place.deploy_as("[subagent.s]\nruntime = \"codex\"\ntemplate = \"x\"\ntargets = [\"*\"]\ncapabilities = [\"house-rules\"]\n", Others::Prune, Mode::Apply).await.unwrap_err();
     assert_eq!(error.problems()[0].code, "capability-unknown", "what is pruned is not there to be named");
+    // An empty registry has to be meant.
+    let emptied = place.deploy_as("[subagent]\n", Others::Prune, Mode::Apply).await.unwrap();
+    assert!(rows(&emptied).iter().all(|row| row.starts_with('-')) && emptied.unchanged == 0, "{:?}", rows(&emptied));
 }
 
 #[tokio::test]

@@ -139,12 +139,14 @@ fn a_hold_stops_new_attempts_and_is_released_once() {
     player.play("run", |state| decide::hold(state, word("later"), None)).unwrap();
     let again = player.play("run", |state| decide::hold(state, word("later"), None)).unwrap_err();
     assert_eq!(again.code(), "held-already");
+    assert!(again.hint().is_some());
     assert_eq!(player.next(), None);
     player.finish("run", "top", Report::Done);
     assert_eq!(player.status("run", "left"), ItemStatus::Ready, "what runs goes on to its end");
     assert_eq!(player.next(), None);
     player.play("run", decide::release).unwrap();
-    assert_eq!(player.play("run", decide::release).unwrap_err().code(), "not-held");
+    let again = player.play("run", decide::release).unwrap_err();
+    assert_eq!((again.code(), again.hint().is_some()), ("not-held", true));
     assert_eq!(player.lease_all().len(), 3);
 }
 
