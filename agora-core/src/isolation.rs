@@ -1,18 +1,25 @@
 //! The isolation report: what was really enforced around an attempt, read back, never what was asked for (I17).
+//!
+//! Members that this version does not know are kept as they are, at every level: the report of a newer provider is shown,
+//! and stated again, as it was sealed. No rule reads them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::id::Digest;
 use crate::time::Time;
 
 /// What an attempt may reach of the network, and what holds that.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Network {
     /// `none`, `broker`, or `open` (profile `none`).
     pub mode: String,
     /// `netns`, `seccomp`, `security-group`, or `nothing`.
     pub boundary: String,
+    /// Members that this version does not know.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
 
 /// What the self-probes of the provider found.
@@ -28,6 +35,9 @@ pub struct Probes {
     pub not_testable: Vec<String>,
     /// How many passed.
     pub passed: u64,
+    /// Members that this version does not know.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
 
 /// The helper that confined the attempt.
@@ -41,6 +51,9 @@ pub struct JailBuild {
     pub policy: Option<Digest>,
     /// Its version.
     pub version: String,
+    /// Members that this version does not know.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
 
 /// The report. The unknown is absent.
@@ -80,4 +93,7 @@ pub struct Isolation {
     /// Where the worker runs: `box` or `host`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub worker: Option<String>,
+    /// Members that this version does not know.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }

@@ -327,11 +327,13 @@ fn hfs_ignores(c: char) -> bool {
 }
 
 /// What is left of a name when every file system has had its way with it.
-fn undisguise(component: &[u8]) -> String {
+pub(crate) fn undisguise(component: &[u8]) -> String {
+    // Upper case first: disks that fold case fully take a long s for an s, and a ligature for its letters.
     let text: String = String::from_utf8_lossy(component)
         .chars()
         .filter(|c| !hfs_ignores(*c))
-        .map(|c| if matches!(c, '\u{130}' | '\u{131}') { 'i' } else { c })
+        .map(|c| if c == '\u{130}' { 'i' } else { c })
+        .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .collect();
     let text = text.split([':', '\\']).next().unwrap_or_default();
@@ -384,6 +386,7 @@ mod tests {
             (b".AGORA", Rule::Reserved, b".agora2"),
             (b"inputs/x", Rule::Reserved, b"src/inputs/x"),
             (b"Outputs/x", Rule::Reserved, b"output/x"),
+            ("input\u{17F}/x".as_bytes(), Rule::Reserved, "input\u{15F}/x".as_bytes()),
         ];
         for (refused, why, allowed) in cases {
             assert_eq!(rule(refused, Scope::Capability), Some(*why), "{:?}", Enc::encode_bytes(refused));

@@ -12,7 +12,8 @@
 //! **Why a free lock proves that nothing is left.** The lock belongs to an open file that the box hands to the worker and
 //! the worker to each `agora-jail run`; the command does not get it. The box ends only when it has no descendant left. If
 //! the box is killed, the kernel kills the worker with it; each `agora-jail run` sees its channel closed, kills all its
-//! descendants, and only then ends, so the lock is free when the last of them is gone.
+//! descendants, and only then ends, so the lock is free when the last of them is gone. Where no wall keeps the command from
+//! killing the box and its `agora-jail run` both, a free lock proves nothing about that command (`docs/jail.md`).
 
 use std::fs::File;
 use std::io;

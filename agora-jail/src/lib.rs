@@ -3,11 +3,13 @@
 //! # Contents
 //!
 //! The caller's side: [`run`] confines one command, [`probe`] says what a profile really enforces, [`start_box`] and the
-//! other functions of boxes make and find them, [`find_helper`] finds the executables they need. The helper's side is
+//! other functions of boxes make and find them, [`find_helper`] finds the executables they need, [`clear`] removes
+//! what an agent left. The helper's side is
 //! `verbs`. `sys` is the only file with `unsafe`.
 
 mod boxes;
 mod channel;
+mod clear;
 mod command;
 mod confine;
 mod error;
@@ -22,6 +24,7 @@ mod sys;
 mod verbs;
 
 pub use boxes::{BoxEnd, BoxId, BoxSignal, BoxState, Stopped, box_state, signal_box, start_box, wait_box_gone};
+pub use clear::clear;
 pub use command::{Jailed, Stopper, run};
 pub use error::JailError;
 pub use helper::{JAIL, executable_digest, find_helper, trust};

@@ -1,5 +1,6 @@
 //! What a profile would really enforce here and now: tried in a process of its own, and read back from the kernel.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::process::Stdio;
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub fn probe(provider: &str, profile: Profile, limits: &Limits) -> Result<Isolat
             binary: Some(helper::executable_digest(&path)?),
             policy: Some(Policy::digest(profile)?),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            more: BTreeMap::new(),
         }),
         kernel: Some(found.kernel),
         namespaces: Vec::new(),
@@ -65,5 +67,6 @@ pub fn probe(provider: &str, profile: Profile, limits: &Limits) -> Result<Isolat
         tree: None,
         uid_separation: Some("same-uid".to_owned()),
         worker: Some("host".to_owned()),
+        more: BTreeMap::new(),
     })
 }

@@ -77,7 +77,8 @@ impl Policy {
 
     /// The network, as the report says it.
     pub(crate) fn network(&self) -> Network {
-        Network { mode: self.network.mode.clone(), boundary: self.network.boundary.clone() }
+        let (mode, boundary) = (self.network.mode.clone(), self.network.boundary.clone());
+        Network { mode, boundary, ..Network::default() }
     }
 
     fn text(profile: Profile) -> Result<&'static str, JailError> {

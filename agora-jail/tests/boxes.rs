@@ -190,6 +190,42 @@ fn when_a_box_is_killed_the_lock_is_free_only_when_its_command_is_gone() {
     child.unwrap().wait().unwrap();
 }
 
+/// A command that hides a process, then does this; `$PPID` is its `agora-jail run`.
+fn hide_and(then: &str) -> (Bench, Option<Child>) {
+    let worker = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples").join("one_command");
+    let bench = Bench::new("");
+    let script = format!(
+        "setsid sh -c 'echo $$ > pid; sleep 1000; :' & while ! test -s pid; do :; done; \
+        while ! test -s box.handle; do :; done; {then}"
+    );
+    std::fs::write(bench.folder().join("command.sh"), script).unwrap();
+    let (_, child) = start_box(&bench.folder(), &worker, GRACE).unwrap();
+    (bench, child)
+}
+
+#[test]
+fn a_command_that_kills_its_jail_is_gone_with_its_box() {
+    let (bench, child) = hide_and("kill -9 $PPID");
+    assert!(bench.end().unwrap().leftovers >= 1);
+    assert!(!alive(&bench.folder().join("pid")));
+    reap(child);
+}
+
+/// What `docs/jail.md` says is not promised: without a wall, the helper can be killed like anything else of this user's.
+#[test]
+fn a_command_that_kills_its_jail_and_its_box_outlives_both_under_none() {
+    // Stopped first: it would notice the end of the box, and it takes the shell along when it is killed.
+    let (bench, child) = hide_and(
+        "kill -STOP $PPID; box=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/' box.handle); kill -9 $box; kill -9 $PPID",
+    );
+    child.unwrap().wait().unwrap();
+    assert_eq!(bench.end(), None);
+    assert!(alive(&bench.folder().join("pid")));
+    let pid: i32 = std::fs::read_to_string(bench.folder().join("pid")).unwrap().trim().parse().unwrap();
+    let session = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process_group(session, rustix::process::Signal::KILL).unwrap();
+}
+
 #[test]
 fn a_worker_that_cannot_start_leaves_the_attempt_free_for_another_launch() {
     let bench = Bench::new("exit 0");

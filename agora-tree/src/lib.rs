@@ -8,7 +8,7 @@
 //! | `sparse` | a tree as a base and what differs from it; its digest without building it |
 //! | `apply`, `binary` | a patch applied to exactly the tree it was made on: [`apply`] |
 //! | `diff` | the patch between two trees, checked before it is handed out: [`diff`] |
-//! | `merge` | the start tree of an item: [`start_tree`] |
+//! | `merge` | the start tree of an item: [`start_tree`]; a run's patches one by one: [`merge_steps`] |
 //! | `repository` | opening a repository so that nothing in it has an effect |
 //! | `base`, `walk`, `rules` | a revision, a working tree or a folder as a base tree: [`read_base`] |
 //! | `branch` | commits on a new branch: [`write_branch`] |
@@ -32,5 +32,5 @@ pub use base::{BaseError, BaseTree, FILE_BYTES_MAX, FILES_MAX, TREE_BYTES_MAX, g
 pub use branch::{BranchCommit, BranchError, write_branch};
 pub use content::{Content, ContentError, Overlay, Pack};
 pub use diff::{MadePatch, diff};
-pub use merge::{MergeError, start_tree};
+pub use merge::{MergeError, Steps, merge_steps, start_tree};
 pub use worktree::{Applied, WorktreeError, apply_to_worktree};

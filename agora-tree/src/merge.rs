@@ -145,25 +145,52 @@ pub fn start_tree(
         return Ok(Merged { tree: base.clone(), added: BTreeMap::new() });
     }
     let manifest = Manifest::new(base)?;
-    let mut merge =
-        Merge { base, content, items: changes, results: Vec::new(), folds: HashMap::new(), added: BTreeMap::new() };
-    merge.folds.insert(Vec::new(), Rc::new(Fold::default()));
-    let mut positions: BTreeMap<&ItemId, usize> = BTreeMap::new();
-    for (at, change) in changes.iter().enumerate() {
-        let order = || MergeError::Order { item: change.item.clone() };
-        let after: Vec<usize> =
-            change.after.iter().map(|item| positions.get(item).copied()).collect::<Option<_>>().ok_or_else(order)?;
-        if after.iter().collect::<BTreeSet<_>>().len() != after.len() || positions.insert(&change.item, at).is_some() {
-            return Err(order());
-        }
-        let result = merge.result(change, after, patches)?;
-        if manifest.digest(&result.changes)? != change.result_tree {
-            return Err(MergeError::TreeMismatch { item: change.item.clone() });
-        }
-        merge.results.push(result);
+    let mut merge = Merge::new(base, changes, content);
+    for change in changes {
+        merge.add(change, &manifest, patches)?;
     }
     let whole = merge.fold(&(0..changes.len()).collect::<Vec<_>>())?;
     Ok(finish(View { base, changes: &whole.changes }, merge.added))
+}
+
+/// The trees that come to be while patches are merged one after another.
+#[derive(Debug)]
+pub struct Steps {
+    /// For each change, the base with it and every earlier one merged, or the conflict for which it was left out.
+    pub trees: Vec<Result<Tree, MergeError>>,
+    /// The bytes of these trees that the base has not.
+    pub added: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// Merges as [`start_tree`] does, and gives the tree after each change; each patch is read and applied once.
+///
+/// A change that conflicts is left out, and those after it are merged all the same, so that all conflicts are known.
+///
+/// # Errors
+/// [`MergeError`], but for conflicts between the changes, which stand in the answer.
+pub fn merge_steps(
+    base: &Tree,
+    changes: &[Change],
+    content: &dyn Content,
+    patches: &dyn Content,
+) -> Result<Steps, MergeError> {
+    let manifest = Manifest::new(base)?;
+    let mut merge = Merge::new(base, changes, content);
+    let (mut whole, mut trees, mut needed) = (Fold::default(), Vec::new(), BTreeSet::new());
+    for (at, change) in changes.iter().enumerate() {
+        merge.add(change, &manifest, patches)?;
+        match merge.merge_in(&mut whole, at) {
+            Ok(()) => {
+                let nodes = merge.results[at].paths.iter().filter_map(|path| whole.changes.get(path)).flatten();
+                needed.extend(nodes.map(|node| node.digest));
+                trees.push(Ok(View { base, changes: &whole.changes }.tree()));
+            }
+            Err(error @ MergeError::Conflict { .. }) => trees.push(Err(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    merge.added.retain(|digest, _| needed.contains(digest));
+    Ok(Steps { trees, added: merge.added })
 }
 
 /// What an item made of its start tree.
@@ -185,6 +212,7 @@ struct Merge<'a> {
     base: &'a Tree,
     content: &'a dyn Content,
     items: &'a [Change],
+    positions: BTreeMap<&'a ItemId, usize>,
     results: Vec<Made>,
     folds: HashMap<Vec<usize>, Rc<Fold>>,
     added: BTreeMap<Digest, Vec<u8>>,
@@ -197,7 +225,31 @@ enum Outcome {
     Conflict,
 }
 
-impl Merge<'_> {
+impl<'a> Merge<'a> {
+    fn new(base: &'a Tree, items: &'a [Change], content: &'a dyn Content) -> Self {
+        let folds = HashMap::from([(Vec::new(), Rc::new(Fold::default()))]);
+        Self { base, content, items, positions: BTreeMap::new(), results: Vec::new(), folds, added: BTreeMap::new() }
+    }
+
+    /// Makes the next item's result, which must be the recorded one.
+    fn add(&mut self, change: &'a Change, manifest: &Manifest<'_>, patches: &dyn Content) -> Result<(), MergeError> {
+        let order = || MergeError::Order { item: change.item.clone() };
+        let positions = &mut self.positions;
+        let after: Vec<usize> =
+            change.after.iter().map(|item| positions.get(item).copied()).collect::<Option<_>>().ok_or_else(order)?;
+        if after.iter().collect::<BTreeSet<_>>().len() != after.len()
+            || positions.insert(&change.item, self.results.len()).is_some()
+        {
+            return Err(order());
+        }
+        let result = self.result(change, after, patches)?;
+        if manifest.digest(&result.changes)? != change.result_tree {
+            return Err(MergeError::TreeMismatch { item: change.item.clone() });
+        }
+        self.results.push(result);
+        Ok(())
+    }
+
     fn result(&mut self, change: &Change, after: Vec<usize>, patches: &dyn Content) -> Result<Made, MergeError> {
         let start = self.fold(&after)?;
         let after = after.into_iter().collect();
@@ -233,9 +285,10 @@ impl Merge<'_> {
         Ok(fold)
     }
 
+    /// Merges an item's result into a fold, which stays as it was where there is a conflict.
     fn merge_in(&mut self, fold: &mut Fold, item: usize) -> Result<(), MergeError> {
         let mut conflicts: BTreeSet<TreePath> = BTreeSet::new();
-        let mut placed = Vec::new();
+        let (mut placed, mut before) = (Vec::new(), Vec::new());
         for at in 0..self.results[item].paths.len() {
             let made = &self.results[item];
             let path = made.paths[at].clone();
@@ -250,7 +303,7 @@ impl Merge<'_> {
                     if node.is_some() && ours.is_none() {
                         placed.push(path.clone());
                     }
-                    fold.changes.insert(path.clone(), node);
+                    before.push((path.clone(), fold.changes.insert(path, node)));
                 }
             }
         }
@@ -261,6 +314,12 @@ impl Merge<'_> {
             }
         }
         if !conflicts.is_empty() {
+            for (path, node) in before {
+                match node {
+                    Some(node) => fold.changes.insert(path, node),
+                    None => fold.changes.remove(&path),
+                };
+            }
             return Err(self.conflict(fold, item, &conflicts));
         }
         for path in &self.results[item].paths {

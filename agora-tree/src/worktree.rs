@@ -57,6 +57,12 @@ pub enum WorktreeError {
         /// Where.
         path: Enc,
     },
+    /// A folder of git's own, without `.git` in its name: what is written there may be run. Nothing has been written.
+    #[error("{path} is a bare repository: what is written there would be git's")]
+    Repository {
+        /// Which folder; `.` is the whole.
+        path: Enc,
+    },
     /// Bytes cannot be had.
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -76,13 +82,14 @@ impl Coded for WorktreeError {
             Self::Differs { .. } | Self::Uncarried { .. } => Class::Caller,
             Self::Path(error) => error.class(),
             Self::Content(error) => error.class(),
-            Self::Io { .. } => Class::Operator,
+            Self::Repository { .. } | Self::Io { .. } => Class::Operator,
         }
     }
     fn code(&self) -> &'static str {
         match self {
             Self::Differs { .. } => "worktree-differs",
             Self::Uncarried { .. } => "patch-uncarried",
+            Self::Repository { .. } => "workspace-path",
             Self::Path(error) => error.code(),
             Self::Content(error) => error.code(),
             Self::Io { .. } => "worktree-io",
@@ -92,6 +99,7 @@ impl Coded for WorktreeError {
         match self {
             Self::Differs { .. } => Some("commit or stash these files, or apply to a new branch".to_owned()),
             Self::Uncarried { .. } => Some("apply to a new branch and update the submodule by hand".to_owned()),
+            Self::Repository { .. } => Some("apply to a new branch, or move the repository away".to_owned()),
             Self::Path(error) => error.hint(),
             Self::Content(error) => error.hint(),
             Self::Io { .. } => {
@@ -102,7 +110,7 @@ impl Coded for WorktreeError {
     fn at(&self) -> Option<String> {
         match self {
             Self::Differs { paths } => paths.first().map(Enc::to_string),
-            Self::Uncarried { path } | Self::Io { path, .. } => Some(path.to_string()),
+            Self::Uncarried { path } | Self::Repository { path } | Self::Io { path, .. } => Some(path.to_string()),
             Self::Path(error) => error.at(),
             Self::Content(_) => None,
         }
@@ -131,6 +139,7 @@ pub fn apply_to_worktree(
     }
     let content = Overlay::new(&result.added, content);
     let done = inspect(root.as_fd(), start, &wanted)?;
+    not_in_repositories(root.as_fd(), start, wanted.keys().filter(|path| !done.contains(path)))?;
     // Everything is read once before anything is written: a missing blob must not leave half a result.
     for node in wanted.iter().filter(|(path, _)| !done.contains(*path)).filter_map(|(_, node)| node.as_ref()) {
         content.read(&node.digest)?;
@@ -148,6 +157,40 @@ pub fn apply_to_worktree(
         applied.written += 1;
     }
     Ok(applied)
+}
+
+/// Refuses a path in a folder that is a repository of its own, but for one that the start tree has: nobody works there.
+fn not_in_repositories<'w>(
+    root: BorrowedFd<'_>,
+    start: &Tree,
+    paths: impl Iterator<Item = &'w TreePath>,
+) -> Result<(), WorktreeError> {
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let bytes = path.as_bytes();
+        let slashes = bytes.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
+        for end in std::iter::once(0).chain(slashes) {
+            let folder = &bytes[..end];
+            if seen.contains(folder) {
+                continue;
+            }
+            // What is not there, or no folder, has nothing below it either.
+            let Ok(there) = open_beneath(root, folder, OFlags::PATH | OFlags::DIRECTORY, 0) else { break };
+            let known = end > 0 && start.files.contains_key(&TreePath::new([folder, b"/HEAD"].concat()));
+            if !known && is_repository(there.as_fd()) {
+                let path = if end == 0 { Enc::encode(".") } else { Enc::encode_bytes(folder) };
+                return Err(WorktreeError::Repository { path });
+            }
+            seen.insert(folder);
+        }
+    }
+    Ok(())
+}
+
+/// Whether git takes the folder itself for a repository (git, setup.c, `is_git_directory`).
+fn is_repository(folder: BorrowedFd<'_>) -> bool {
+    let there = |name: &str| rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    !there(".git") && there("HEAD") && ((there("objects") && there("refs")) || there("commondir"))
 }
 
 /// Compares what lies there with the start tree; returns the paths that are already as wanted.

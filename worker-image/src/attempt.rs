@@ -48,8 +48,9 @@ impl Default for Options {
     }
 }
 
-/// With less room than this left, `work/` goes before the outcome is written.
+/// With less room than this left, in bytes or in files, `work/` goes before the outcome is written.
 const ROOM_BYTES_MIN: u64 = 32 << 20;
+const ROOM_FILES_MIN: u64 = 256;
 
 /// The folders of an attempt.
 pub(crate) struct Places {
@@ -107,19 +108,26 @@ pub fn run_attempt(folder: &Path, options: Options) -> Result<Outcome, Fatal> {
     // Closed, so that a log that gives way to the outcome gives its room.
     drop(work);
     finish(&mut outcome, ending, log);
-    make_room(&folder);
-    write(&out, &mut outcome)?;
+    let work = folder.join("work");
+    make_room(&work);
+    write(&out, &mut outcome, &work)?;
     Ok(outcome)
 }
 
 /// Removes what the agent filled the disk with: outcome, blobs and journal need room too, and nothing can end, be cancelled
 /// or be freed without them. Nothing of the agent runs any more, and all that is handed out lies in `out/`.
-fn make_room(folder: &Path) {
-    let left = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    if left.is_ok_and(|left| left < ROOM_BYTES_MIN) {
-        // What cannot be removed now is removed with the attempt.
-        let _ = std::fs::remove_dir_all(folder.join("work"));
+fn make_room(work: &Path) {
+    let Ok(disk) = rustix::fs::statvfs(work) else { return };
+    // Some file systems do not count files, and say so with a zero.
+    let few_files = disk.f_files > 0 && disk.f_favail < ROOM_FILES_MIN;
+    if few_files || disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES_MIN {
+        clear_work(work);
     }
+}
+
+fn clear_work(work: &Path) {
+    // What cannot be removed now is removed with the attempt.
+    let _ = agora_jail::clear(work);
 }
 
 fn blank(read: &task::Read) -> Outcome {
@@ -168,16 +176,21 @@ fn finish(outcome: &mut Outcome, ending: Ending, (log, whole): (LogReport, io::R
     }
 }
 
-fn write(out: &Out, outcome: &mut Outcome) -> Result<(), Fatal> {
-    let written = put(out, outcome)?;
+/// Writes the outcome. Where there is no room, which no file system says of a quota beforehand, first `work/` gives way to
+/// it, then what the attempt leaves.
+fn write(out: &Out, outcome: &mut Outcome, work: &Path) -> Result<(), Fatal> {
     let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let written = match written {
-        Err(error) if full(&error) => {
-            give_up(out, outcome, &error);
-            put(out, outcome)?
-        }
-        written => written,
-    };
+    let mut written = put(out, outcome)?;
+    if written.as_ref().is_err_and(full) {
+        clear_work(work);
+        written = put(out, outcome)?;
+    }
+    if let Err(error) = written.as_ref()
+        && full(error)
+    {
+        give_up(out, outcome, error);
+        written = put(out, outcome)?;
+    }
     written.map_err(|error| Fatal::Outcome(error.to_string()))
 }
 

@@ -4,7 +4,7 @@ use agora_core::tree::{Tree, TreePath};
 
 /// Whether agents read this path as settings or instructions: the same files that reviewers see flagged.
 fn steers_agents(path: &TreePath) -> bool {
-    agora_core::patch::steers_agents(path.as_bytes())
+    agora_core::patch::steers_agents(path)
 }
 
 /// The tree to lay out: the start tree, with the files that steer agents as the base tree has them.

@@ -74,7 +74,7 @@ mod tests {
             profile: "strict".into(),
             weaker: weaker.iter().map(|word| (*word).to_owned()).collect(),
             probes: Probes { passed: 12, ..Probes::default() },
-            network: Network { mode: "none".into(), boundary: "netns".into() },
+            network: Network { mode: "none".into(), boundary: "netns".into(), ..Network::default() },
             jail: None,
             kernel: None,
             namespaces: Vec::new(),
@@ -83,6 +83,7 @@ mod tests {
             tree: None,
             uid_separation: None,
             worker: None,
+            more: Default::default(),
         }
     }
 

@@ -150,7 +150,7 @@ pub(crate) fn isolation() -> Isolation {
         profile: "test".to_owned(),
         weaker: Vec::new(),
         probes: Probes::default(),
-        network: Network { mode: "none".to_owned(), boundary: "netns".to_owned() },
+        network: Network { mode: "none".to_owned(), boundary: "netns".to_owned(), ..Network::default() },
         jail: None,
         kernel: None,
         namespaces: Vec::new(),
@@ -159,6 +159,7 @@ pub(crate) fn isolation() -> Isolation {
         tree: None,
         uid_separation: None,
         worker: None,
+        more: BTreeMap::new(),
     }
 }
 

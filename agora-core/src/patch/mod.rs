@@ -7,34 +7,36 @@
 //! # Flags
 //!
 //! A flag fails nothing; it names what a host may later run or obey. Names are matched in any folder, letter case
-//! ignored, in any change to the path, deletions too. The kinds are stable:
+//! and what some file system overlooks ignored, in any change to the path, deletions too. The kinds are stable:
 //!
 //! | kind | what |
 //! |---|---|
-//! | `agent-settings` | `.claude/** .codex/** .cursor/** .gemini/** .agents/** .mcp.json AGENTS.md CLAUDE.md GEMINI.md` |
+//! | `agent-settings` | `.claude/** .codex/** .cursor/** .gemini/** .agents/** .mcp.json AGENTS.md CLAUDE.md GEMINI.md .cursorrules .windsurf/** .windsurfrules` |
 //! | `bidi-name` | a name with bidi or zero-width characters |
 //! | `bidi-text` | bidi or zero-width characters in added lines |
-//! | `build-script` | `build.rs setup.py conftest.py Makefile justfile` |
+//! | `build-script` | `build.rs setup.py conftest.py Makefile justfile CMakeLists.txt Rakefile flake.nix`; `Dockerfile* Containerfile* docker-compose*.yml compose*.yaml`; `sitecustomize.py usercustomize.py *.pth` |
 //! | `case-collision` | a path that another path of the result equals after lower-casing, itself or a folder of it |
-//! | `ci-config` | `.github/** .gitlab-ci.yml` |
+//! | `ci-config` | `.github/** .gitlab-ci.yml .circleci/** Jenkinsfile*` |
 //! | `credential` | the shape of a credential in what is added |
 //! | `editor-config` | `.vscode/** .idea/** .devcontainer/**` |
 //! | `env-file` | `.envrc .env*` |
 //! | `exec-bit` | an execute bit added |
-//! | `git-config` | `.gitattributes .gitmodules .gitconfig` |
-//! | `git-hook` | `.husky/** .pre-commit-config.yaml` |
+//! | `git-config` | `.gitattributes .gitmodules .gitconfig`; all in a folder that git takes for a repository; a `config` with git's sections |
+//! | `git-hook` | `.husky/** .githooks/** .pre-commit-config.yaml` |
 //! | `name-not-utf-8` | a name that is not UTF-8 |
 //! | `package-manifest` | `package.json` |
 //! | `symlink` | a symbolic link added or changed |
-//! | `tool-config` | `.npmrc .yarnrc* .cargo/config* rust-toolchain*` |
+//! | `tool-config` | `.npmrc .yarnrc* .pnpmfile.* .cargo/config* rust-toolchain* mise.toml .mise.toml .tool-versions` |
 //! | `venv` | `**/bin/activate **/bin/python*` |
 
 mod flag;
+mod folded;
 mod lines;
 mod link;
 mod parse;
 mod policy;
 mod quote;
+mod repository;
 
 pub use flag::{FLAG_KINDS, steers_agents};
 pub use lines::{Line, LineKind, Lines};

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::flag::{by_name, deceives};
+use super::folded::Folded;
 use super::link::leads_out;
+use super::repository::{configures_git, is_config, within_repositories};
 use super::{Body, FilePatch, GIT_EXEC, GIT_FILE, GIT_GITLINK, GIT_LINK, PATCH_BYTES_MAX, PATCH_FILES_MAX, Patch};
 use crate::error::{Class, Coded};
 use crate::id::{Digest, Enc};
@@ -115,6 +117,7 @@ pub fn policy(patch: &Patch<'_>, context: &Context<'_>) -> Verdict {
     }
     judge.links(patch);
     judge.case_collisions(patch);
+    judge.repositories(patch);
     let flags = judge
         .flags
         .into_iter()
@@ -213,7 +216,7 @@ impl Judge<'_> {
 
     fn flags_of(&mut self, file: &FilePatch<'_>) {
         let path = &file.path;
-        for kind in by_name(path.as_bytes()) {
+        for kind in by_name(path) {
             self.flag(kind, path);
         }
         match path.as_str() {
@@ -289,34 +292,39 @@ impl Judge<'_> {
 
     /// Flags added paths that another spelling in the result meets after lower-casing, as files or as folders.
     fn case_collisions(&mut self, patch: &Patch<'_>) {
-        let prefixes = |path: &[u8]| {
-            let ends = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
-            ends.chain([path.len()]).collect::<Vec<usize>>()
-        };
-        let mut spellings: BTreeMap<Vec<u8>, BTreeSet<&[u8]>> = BTreeMap::new();
-        let added: Vec<&TreePath> =
-            patch.files.iter().filter(|file| file.old.is_none() && file.new.is_some()).map(|file| &file.path).collect();
-        for path in &added {
-            for end in prefixes(path.as_bytes()) {
-                let prefix = &path.as_bytes()[..end];
-                spellings.entry(path::fold(prefix)).or_default().insert(prefix);
-            }
-        }
-        if spellings.is_empty() {
+        let added = patch.files.iter().filter(|file| file.old.is_none() && file.new.is_some()).map(|file| &file.path);
+        let mut folded = Folded::new(path::fold);
+        let added: Vec<(&TreePath, Vec<usize>)> = added.map(|path| (path, folded.add(path))).collect();
+        if added.is_empty() {
             return;
         }
-        for path in self.context.result.files.keys() {
-            for end in prefixes(path.as_bytes()) {
-                let prefix = &path.as_bytes()[..end];
-                if let Some(known) = spellings.get_mut(&path::fold(prefix)) {
-                    known.insert(prefix);
+        // Two spellings of a folder make a collision of all below it, so that names can be compared one by one.
+        let mut spellings: BTreeMap<usize, BTreeSet<&[u8]>> = BTreeMap::new();
+        for path in self.context.result.files.keys().chain(added.iter().map(|(path, _)| *path)) {
+            folded.walk(path, |_, name, _, number| {
+                if let Some(number) = number {
+                    spellings.entry(number).or_default().insert(name);
                 }
+            });
+        }
+        for (path, numbers) in added {
+            if numbers.iter().any(|number| spellings.get(number).is_some_and(|known| known.len() > 1)) {
+                self.flag("case-collision", path);
             }
         }
-        for path in added {
-            let folded = prefixes(path.as_bytes()).into_iter().map(|end| path::fold(&path.as_bytes()[..end]));
-            if folded.into_iter().any(|key| spellings.get(&key).is_some_and(|known| known.len() > 1)) {
-                self.flag("case-collision", path);
+    }
+
+    /// Flags what git would obey in a folder that has no `.git` and is a repository all the same.
+    fn repositories(&mut self, patch: &Patch<'_>) {
+        for path in within_repositories(patch, self.context.result) {
+            self.flag("git-config", path);
+        }
+        for file in patch.files.iter().filter(|file| file.new.is_some() && is_config(&file.path)) {
+            let node = self.context.result.files.get(&file.path);
+            let bytes = node.and_then(|node| (self.context.content)(&node.digest));
+            // What cannot be read is not known to be harmless.
+            if bytes.is_none_or(|bytes| configures_git(&bytes)) {
+                self.flag("git-config", &file.path);
             }
         }
     }

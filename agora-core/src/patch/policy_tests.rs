@@ -145,6 +145,48 @@ fn flags_and_their_unflagged_twins() {
 }
 
 #[test]
+fn a_repository_without_git_in_its_name_is_flagged() {
+    let with = |names: &[&str]| names.iter().fold(new(), |case, name| case.add(name, Mode::File, "x\n"));
+    for names in [
+        &["HEAD", "objects/x", "refs/x"][..],
+        &["d/e/HEAD", "d/e/objects/x", "d/e/refs/heads/x"],
+        &["d/head", "D/Objects/x", "d/REFS/x"],
+        &["d/HEAD", "d/commondir"],
+    ] {
+        let case = with(names);
+        let flags = case.judge_with(PatchLimits::default(), None).flags;
+        let flagged: Vec<_> = flags["git-config"].iter().map(Enc::as_str).collect();
+        let mut expected = names.to_vec();
+        expected.sort_unstable();
+        assert_eq!(flagged, expected);
+    }
+    for names in [&["d/HEAD", "d/objects/x"][..], &["d/objects/x", "d/refs/x"], &["d/HEAD", "e/objects/x", "f/refs/x"]]
+    {
+        assert_eq!(with(names).kinds(), [""; 0], "{names:?}");
+    }
+}
+
+#[test]
+fn a_repository_of_the_base_is_flagged_where_the_patch_meets_it() {
+    let base = || {
+        ["HEAD", "objects/x", "refs/x"]
+            .iter()
+            .fold(new(), |case, name| case.base(&format!("fixture/{name}"), Mode::File, "x\n"))
+    };
+    assert_eq!(base().add("fixture/hooks/post-checkout", Mode::File, "x\n").kinds(), ["git-config"]);
+    assert_eq!(base().add("hooks/post-checkout", Mode::File, "x\n").kinds(), [""; 0]);
+    let half = new().base("d/HEAD", Mode::File, "x\n").base("d/objects/x", Mode::File, "x\n");
+    assert_eq!(half.add("d/refs", Mode::Link, "objects").kinds(), ["git-config", "symlink"]);
+}
+
+#[test]
+fn a_configuration_of_git_is_flagged_before_its_repository_is_there() {
+    let config = |text: &str| new().add("d/config", Mode::File, text).kinds();
+    assert_eq!(config("[core]\n\tfsmonitor = ./run\n"), ["git-config"]);
+    assert_eq!(config("[build]\njobs = 1\n"), [""; 0]);
+}
+
+#[test]
 fn a_secret_of_the_attempt_is_refused_in_content_and_name() {
     let secret: &FindSecret<'_> = &|bytes| bytes.windows(6).any(|w| w == b"hunter");
     let judge = |path: &str, text: &str| {

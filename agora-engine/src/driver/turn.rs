@@ -72,7 +72,8 @@ pub(super) struct Turn {
     pub(super) open: usize,
 }
 
-/// Takes a turn. An input that breaks the transaction is left out and the turn is taken again without it.
+/// Takes a turn. Where an input breaks the transaction, each is tried in a transaction of its own, and those that break it
+/// are dropped: one bad input must not stop the loop for everybody.
 pub(super) fn take(
     ledger: &mut Ledger,
     config: &Config,
@@ -85,19 +86,21 @@ pub(super) fn take(
     match attempt(ledger, config, known, inputs) {
         Err(error) if is_of_an_input(&error) && !inputs.is_empty() => {
             // Where the turn fails without any input, none of them is to blame.
-            attempt(ledger, config, known, &[])?;
+            let mut removes = attempt(ledger, config, known, &[])?.removes;
             for input in inputs {
-                if let Err(error) = attempt(ledger, config, known, std::slice::from_ref(input)) {
-                    if !is_of_an_input(&error) {
-                        return Err(error);
-                    }
-                    tracing::error!(%error, ?input, "an input is dropped");
+                match attempt(ledger, config, known, std::slice::from_ref(input)) {
+                    Ok(turn) => removes.extend(turn.removes),
+                    Err(error) if is_of_an_input(&error) => tracing::error!(%error, ?input, "an input is dropped"),
+                    Err(error) => return Err(error),
                 }
             }
-            // What the single turns wanted done is derived from the state again.
+            // What else the single turns wanted done is derived from the state of all runs again; no state says that an
+            // ended attempt's folder is still there.
             let all: Vec<RunId> = ledger.board_ref().runs().map(|run| run.id.clone()).collect();
             ledger.touch(all);
-            attempt(ledger, config, known, &[])
+            let mut turn = attempt(ledger, config, known, &[])?;
+            turn.removes.extend(removes);
+            Ok(turn)
         }
         other => other,
     }
@@ -118,6 +121,7 @@ fn is_of_an_input(error: &StoreError) -> bool {
     }
 }
 
+/// Takes the turn in one transaction: nothing of it is stored, and nothing is performed, unless all of it is.
 fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[Input]) -> Result<Turn, StoreError> {
     ledger.transact(|tx| {
         let mut effects = Vec::new();
@@ -125,7 +129,7 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
             effects.extend(decide_input(tx, input)?);
         }
         let mut touched = tx.ledger().take_touched();
-        // What was read may have been asked for before something else was needed: it is looked at again.
+        // What was read may be less than is needed by now, and it changes no record that would touch its run.
         touched.extend(inputs.iter().filter_map(|input| match input {
             Input::Read(run, _) => Some(run.clone()),
             _ => None,
@@ -164,12 +168,8 @@ fn decide_input(tx: &mut Tx<'_>, input: &Input) -> Result<Vec<Effect>, StoreErro
         Input::Finished(finish) => {
             let stale = |state: &RunState| {
                 // Evidence of an attempt that is no longer the running one: cleaned up, never accepted (I7).
-                let AttemptId { run, item, attempt, fence } = AttemptId {
-                    run: state.id.clone(),
-                    item: finish.finished.item.clone(),
-                    attempt: finish.finished.attempt,
-                    fence: finish.finished.fence,
-                };
+                let (run, item) = (state.id.clone(), finish.finished.item.clone());
+                let (attempt, fence) = (finish.finished.attempt, finish.finished.fence);
                 vec![Effect::Remove(AttemptId { run, item, attempt, fence })]
             };
             commit(tx, &finish.run, |state| decide::finish(state, (**finish).clone(), now), stale)
@@ -209,8 +209,8 @@ fn commit(
     }
 }
 
-/// Finds the runs that are new or changed here: their artifacts are read, and the log vouches for them, before anything
-/// of theirs starts.
+/// Finds what comes before anything of a run starts: artifacts that are not read yet, of the runs that are new or changed,
+/// and the log's word for a run, of all that have none yet.
 fn read_first(ledger: &Ledger, known: &mut Known, touched: &BTreeSet<RunId>, turn: &mut Turn) {
     for run in touched.iter().filter_map(|id| ledger.board_ref().run(id)).filter(|run| !run.is_over()) {
         let wanted = Wanted::of(run);
@@ -223,6 +223,7 @@ fn read_first(ledger: &Ledger, known: &mut Known, touched: &BTreeSet<RunId>, tur
     turn.unlogged = unlogged.map(|run| run.id.clone()).collect();
 }
 
+/// Leases what may start, the first 512 of it; then `more` is set, and the next turn goes on at once.
 fn lease_all(tx: &mut Tx<'_>, config: &Config, known: &Known, turn: &mut Turn) -> Result<Vec<Effect>, StoreError> {
     let mut effects = Vec::new();
     for _ in 0..LEASES_MAX {

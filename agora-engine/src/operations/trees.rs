@@ -10,7 +10,7 @@ use agora_core::state::RunState;
 use agora_core::time::Time;
 use agora_core::tree::Tree;
 use agora_core::worker::Change;
-use agora_tree::{Content, ContentError, MergeError, Pack, start_tree};
+use agora_tree::{Content, ContentError, Pack, merge_steps};
 
 use super::accept::{disk, internal};
 use super::status::locate;
@@ -116,7 +116,7 @@ impl Engine {
         }
         let base = plan.base.clone();
         let (steps, content) = tokio::task::spawn_blocking(move || {
-            merge(&tree, pack, plan.steps, Patches(patches)).map(|done| (done, tree))
+            merge(&tree, pack, plan.steps, &Patches(patches)).map(|done| (done, tree))
         })
         .await
         .map_err(|error| internal(&error))?
@@ -222,24 +222,18 @@ fn merge(
     base: &Tree,
     pack: Option<Pack>,
     steps: Vec<(Change, TreeStep)>,
-    patches: Patches,
+    patches: &Patches,
 ) -> Result<(Vec<TreeStep>, Merged), OpError> {
     let mut content = Merged { pack, added: BTreeMap::new() };
-    let (mut changes, mut done, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-    for (change, mut step) in steps {
-        changes.push(change);
-        match start_tree(base, &changes, &content, &patches) {
-            Ok(merged) => {
-                content.added.extend(merged.added);
-                step.tree = merged.tree;
-                done.push(step);
-            }
-            Err(error @ MergeError::Conflict { .. }) => {
-                problems.push(error.problem());
-                changes.pop();
-            }
-            Err(error) => return Err(error.into()),
+    let (changes, steps): (Vec<Change>, Vec<TreeStep>) = steps.into_iter().unzip();
+    let merged = merge_steps(base, &changes, &content, patches)?;
+    let (mut done, mut problems) = (Vec::new(), Vec::new());
+    for (tree, step) in merged.trees.into_iter().zip(steps) {
+        match tree {
+            Ok(tree) => done.push(TreeStep { tree, ..step }),
+            Err(conflict) => problems.push(conflict.problem()),
         }
     }
+    content.added = merged.added;
     if problems.is_empty() { Ok((done, content)) } else { Err(OpError { problems }) }
 }

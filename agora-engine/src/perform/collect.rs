@@ -1,11 +1,6 @@
-//! What an attempt left in `out/`, checked: every byte of it is hostile until it matches its digest.
-//!
-//! Only regular files with expected names are read, each with a bound, none through a link. What does not hold ends the
-//! attempt as `outcome-invalid`; nothing of it becomes a result.
+//! What an attempt left in `out/`, checked. What does not hold ends the attempt as `outcome-invalid`; nothing of it becomes
+//! a result.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use agora_core::canon;
@@ -16,7 +11,7 @@ use agora_core::path::{Scope, check_set};
 use agora_core::record::{OutcomeWord, OutputArtifact, PatchArtifact, TruncatedArtifact, UsageCount, VerifyFact};
 use agora_core::tree::Tree;
 use agora_core::worker::{
-    Artifact, Base, Change, OUTCOME_FORMAT, Outcome, PatchReport, Question, Reason, Status, Usage, VerifyReport,
+    Artifact, Base, Change, Outcome, OutputReport, PatchReport, Question, Reason, Status, Usage, VerifyReport,
 };
 
 use agora_tree::{Content, ContentError, Overlay, Pack, apply, start_tree};
@@ -24,13 +19,10 @@ use agora_tree::{Content, ContentError, Overlay, Pack, apply, start_tree};
 use super::assignment::Assignment;
 use super::attempt::{World, blank};
 use super::context::blob_failure;
+use super::left::{self, Refused, aside, invalid, read};
 
-/// The longest `outcome.json`, in bytes.
-const OUTCOME_BYTES_MAX: u64 = 4 << 20;
 /// The longest patch or draft, in bytes: the most that a target may allow.
 const PATCH_BYTES_MAX: u64 = 64 << 20;
-/// All outputs together, in bytes.
-const OUTPUTS_BYTES_MAX: u64 = 1 << 30;
 /// The most outputs.
 const OUTPUTS_MAX: usize = 256;
 /// The longest log, in bytes: what the worker keeps, with room for its own lines.
@@ -39,24 +31,6 @@ const LOG_BYTES_MAX: u64 = 64 << 20;
 const MODELS_MAX: usize = 16;
 /// The longest question in all, in bytes.
 const QUESTION_BYTES_MAX: usize = 1_100_000;
-
-/// Why an outcome is not taken.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    /// There is none.
-    #[error("the worker left no outcome")]
-    Absent,
-    /// It is not what it should be.
-    #[error("{0}")]
-    Invalid(String),
-    /// The blob store did not take it.
-    #[error("{0}")]
-    Store(#[from] agora_core::seam::BlobError),
-}
-
-fn invalid(why: impl Into<String>) -> Refused {
-    Refused::Invalid(why.into())
-}
 
 /// Reads and checks what the attempt left, keeps its blobs, and says how it ended.
 pub(crate) async fn collect(world: &World, folder: &Path, assignment: &Assignment) -> Finish {
@@ -86,13 +60,7 @@ pub(crate) async fn collect(world: &World, folder: &Path, assignment: &Assignmen
 
 async fn checked(world: &World, folder: &Path, assignment: &Assignment) -> Result<Finish, Refused> {
     let out = folder.join("out");
-    let bytes = match read(&out.join("outcome.json"), OUTCOME_BYTES_MAX) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Refused::Absent),
-        Err(error) => return Err(invalid(format!("outcome.json: {error}"))),
-        Ok(bytes) => bytes,
-    };
-    let outcome: Outcome = canon::from_bytes_with_floats(&bytes).map_err(|e| invalid(format!("outcome.json: {e}")))?;
-    check_identity(&outcome, folder, assignment)?;
+    let (bytes, outcome) = left::outcome(folder.to_owned(), assignment.attempt.clone()).await?;
     let word = match outcome.status {
         Status::Done => OutcomeWord::Done,
         Status::Failed => OutcomeWord::Failed,
@@ -139,45 +107,6 @@ async fn checked(world: &World, folder: &Path, assignment: &Assignment) -> Resul
     Ok(finish)
 }
 
-fn check_identity(outcome: &Outcome, folder: &Path, assignment: &Assignment) -> Result<(), Refused> {
-    if outcome.format != OUTCOME_FORMAT {
-        return Err(invalid(format!("an outcome of format {:?}", outcome.format)));
-    }
-    if outcome.attempt != assignment.attempt {
-        return Err(invalid("the outcome is another attempt's"));
-    }
-    let task = std::fs::read(folder.join("task.json")).map_err(|error| invalid(format!("task.json: {error}")))?;
-    if outcome.task != Digest::of(&task) {
-        return Err(invalid("the outcome answers another task"));
-    }
-    Ok(())
-}
-
-/// Reads a regular file of at most this many bytes, never through a link.
-fn read(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
-    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits());
-    let flags = no_follow.map_err(std::io::Error::other)?;
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    if metadata.len() > bytes_max {
-        return Err(std::io::Error::other(format!("{} bytes, the limit is {bytes_max}", metadata.len())));
-    }
-    let mut bytes = Vec::new();
-    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(std::io::Error::other(format!("more than {bytes_max} bytes")));
-    }
-    Ok(bytes)
-}
-
-fn named(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Refused> {
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    read(path, bytes_max).map_err(|error| invalid(format!("out/{name}: {error}")))
-}
-
 /// Checks a patch's bytes again: its digest, that it applies to the start tree and gives the tree it should, and the patch
 /// policy. Keeps it, and returns its flags as found here.
 async fn take_patch(
@@ -190,21 +119,17 @@ async fn take_patch(
 ) -> Result<Vec<Word>, Refused> {
     let content = assignment.content.as_ref().map_err(|failure| invalid(failure.detail.clone()))?;
     let bytes_max = (content.limits.patch_mib.unwrap_or(8) << 20).min(PATCH_BYTES_MAX);
-    let bytes = named(&folder.join("out").join(name), bytes_max)?;
-    if Digest::of(&bytes) != report.digest || bytes.len() as u64 != report.size_bytes {
-        return Err(invalid("the patch's bytes are not those of its digest"));
-    }
+    let (path, digest, size_bytes) = (folder.join("out").join(name), report.digest, report.size_bytes);
+    let bytes = left::whole(path, bytes_max, digest, size_bytes).await?;
     let job = Judged {
         inputs: folder.join("in"),
         base: content.base.clone(),
         changes: content.changes.clone(),
         trees,
-        bytes: bytes.clone(),
+        bytes,
         bytes_max,
     };
-    let flags = tokio::task::spawn_blocking(move || job.judge())
-        .await
-        .map_err(|error| invalid(format!("the check of the patch ended early: {error}")))??;
+    let (bytes, flags) = aside(move || job.judge().map(|flags| (job.bytes, flags))).await?;
     world.blobs.put(&bytes).await?;
     Ok(flags)
 }
@@ -274,31 +199,16 @@ async fn take_outputs(world: &World, path: &Path, outcome: &Outcome) -> Result<V
         let first = refusals.first().map_or_else(String::new, ToString::to_string);
         return Err(invalid(format!("an output: {first}")));
     }
-    let pack = named(path, OUTPUTS_BYTES_MAX)?;
-    let mut offset = 0_usize;
-    let mut sizes: BTreeMap<Digest, u64> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    let mut taken = Vec::with_capacity(outcome.outputs.len());
-    for output in &outcome.outputs {
-        if *sizes.entry(output.digest).or_insert(output.size_bytes) != output.size_bytes {
-            return Err(invalid("an output with two sizes"));
-        }
-        if seen.insert(output.digest) {
-            let size = usize::try_from(output.size_bytes).map_err(|_| invalid("an output that is too large"))?;
-            let end = offset.checked_add(size).filter(|end| *end <= pack.len());
-            let bytes = &pack[offset..end.ok_or_else(|| invalid("outputs.pack is too short"))?];
-            if Digest::of(bytes) != output.digest {
-                return Err(invalid(format!("the output {} is not what its digest says", Enc::encode(&output.path))));
-            }
-            world.blobs.put(bytes).await?;
-            offset += size;
-        }
-        let (digest, size_bytes, path) = (output.digest, output.size_bytes, Enc::encode(&output.path));
-        taken.push(OutputArtifact { digest, size_bytes, path });
+    let (pack, slices) = left::outputs(path.to_owned(), outcome.outputs.clone()).await?;
+    for slice in slices {
+        world.blobs.put(&pack[slice]).await?;
     }
-    if offset != pack.len() {
-        return Err(invalid("outputs.pack holds more than the outputs"));
-    }
+    let artifact = |output: &OutputReport| OutputArtifact {
+        digest: output.digest,
+        size_bytes: output.size_bytes,
+        path: Enc::encode(&output.path),
+    };
+    let mut taken: Vec<OutputArtifact> = outcome.outputs.iter().map(artifact).collect();
     taken.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(taken)
 }
@@ -310,10 +220,7 @@ async fn take_verify(world: &World, verify: Option<&VerifyReport>) -> Result<Opt
 }
 
 async fn take_log(world: &World, path: &Path, outcome: &Outcome) -> Result<Option<TruncatedArtifact>, Refused> {
-    let bytes = named(path, LOG_BYTES_MAX)?;
-    if Digest::of(&bytes) != outcome.log.digest || bytes.len() as u64 != outcome.log.size_bytes {
-        return Err(invalid("the log's bytes are not those of its digest"));
-    }
+    let bytes = left::whole(path.to_owned(), LOG_BYTES_MAX, outcome.log.digest, outcome.log.size_bytes).await?;
     let digest = world.blobs.put(&bytes).await?;
     let truncated = outcome.log.dropped_bytes > 0;
     Ok(Some(TruncatedArtifact { digest, size_bytes: bytes.len() as u64, truncated }))

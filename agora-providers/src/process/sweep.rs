@@ -1,17 +1,11 @@
 //! Lists the attempts that have a folder, and removes folders, whatever an agent left in them.
 
-use std::collections::VecDeque;
-use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agora_core::seam::{ComputeError, Found};
-use agora_jail::{BoxState, box_state};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use agora_jail::{BoxState, box_state, clear};
 
 use super::attempt::AttemptFile;
 use super::handle::{BoxHandle, hex32};
@@ -84,84 +78,10 @@ pub(super) fn remove(folder: &Path) -> Result<(), ComputeError> {
     }
 }
 
-/// Removes a folder with all that is in it. An agent made the tree: it may be deeper than any path is long, deeper than
-/// there are descriptors, and have folders that even their owner may not enter. So each folder is opened by descriptor,
-/// its folders are moved up to the top, and no link is followed.
-fn clear(top: &Path) -> io::Result<()> {
-    let root = match open_folder(CWD, top.as_os_str()) {
-        Ok(root) => root,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut moved = 0u64;
-    let mut todo = VecDeque::new();
-    empty(&root, &root, &mut moved, &mut todo)?;
-    while let Some(name) = todo.pop_front() {
-        let folder = match open_folder(&root, OsStr::from_bytes(name.as_bytes())) {
-            Ok(folder) => folder,
-            Err(Errno::NOENT) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        empty(&folder, &root, &mut moved, &mut todo)?;
-        unlink(&root, &name, AtFlags::REMOVEDIR)?;
-    }
-    match std::fs::remove_dir(top) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Removes the files of a folder and moves its folders to the root, where they are `todo`.
-fn empty(folder: &OwnedFd, root: &OwnedFd, moved: &mut u64, todo: &mut VecDeque<CString>) -> io::Result<()> {
-    // Read whole before anything changes: what a folder lists while it changes is not defined.
-    let entries = rustix::fs::Dir::read_from(folder)?.collect::<Result<Vec<_>, _>>()?;
-    for entry in entries {
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        let is_folder = match entry.file_type() {
-            FileType::Unknown => {
-                let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                FileType::from_raw_mode(found.st_mode) == FileType::Directory
-            }
-            kind => kind == FileType::Directory,
-        };
-        if !is_folder {
-            unlink(folder, name, AtFlags::empty())?;
-            continue;
-        }
-        // Moving a folder writes its `..`, which takes the right to write it.
-        rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::empty())?;
-        let new = loop {
-            *moved += 1;
-            let new = CString::new(format!("{GONE}{moved}")).map_err(io::Error::other)?;
-            match rustix::fs::renameat_with(folder, name, root, &new, rustix::fs::RenameFlags::NOREPLACE) {
-                Ok(()) => break new,
-                // A name of the agent's choice: the next number.
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
-        };
-        todo.push_back(new);
-    }
-    Ok(())
-}
-
-fn open_folder(at: impl std::os::fd::AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(at, name, flags, Mode::empty())
-}
-
-fn unlink(at: &OwnedFd, name: &std::ffi::CStr, flags: AtFlags) -> io::Result<()> {
-    match rustix::fs::unlinkat(at, name, flags) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
@@ -187,21 +107,6 @@ mod tests {
         assert!(outside.join("kept").exists());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
         remove(&folder).unwrap();
-    }
-
-    #[test]
-    fn a_tree_deeper_than_any_path_is_long_is_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("0123456789abcdef0123456789abcdef");
-        std::fs::create_dir(&folder).unwrap();
-        let mut at = open_folder(CWD, folder.as_os_str()).unwrap();
-        for _ in 0..300 {
-            rustix::fs::mkdirat(&at, "deep-deep-deep", Mode::RWXU).unwrap();
-            at = open_folder(&at, OsStr::new("deep-deep-deep")).unwrap();
-        }
-        drop(at);
-        remove(&folder).unwrap();
-        assert!(!folder.exists());
     }
 
     #[test]

@@ -281,7 +281,7 @@ fn isolation_of(profile: Profile) -> Isolation {
         profile: profile.as_str().to_owned(),
         weaker: vec!["nothing is isolated: this is a fake".to_owned()],
         probes: Probes::default(),
-        network: Network { mode: "open".to_owned(), boundary: "nothing".to_owned() },
+        network: Network { mode: "open".to_owned(), boundary: "nothing".to_owned(), ..Network::default() },
         jail: None,
         kernel: None,
         namespaces: Vec::new(),
@@ -290,6 +290,7 @@ fn isolation_of(profile: Profile) -> Isolation {
         tree: None,
         uid_separation: None,
         worker: None,
+        more: BTreeMap::new(),
     }
 }
 

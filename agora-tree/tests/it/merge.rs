@@ -7,7 +7,7 @@ use agora_core::id::{Digest, ItemId};
 use agora_core::tree::Mode::{Exec, File, Link};
 use agora_core::tree::{Node, Tree, TreePath};
 use agora_core::worker::Change;
-use agora_tree::{MergeError, Overlay, diff, start_tree};
+use agora_tree::{Content, ContentError, MergeError, Overlay, diff, merge_steps, start_tree};
 
 use crate::support::{Bytes, File as Entry, tree};
 
@@ -138,6 +138,64 @@ fn conflicts_name_both_items_and_the_paths() {
         assert_eq!((item.as_str(), with.iter().map(ItemId::as_str).collect::<Vec<_>>()), ("b", vec!["a"]), "{name}");
         assert_eq!(paths.iter().map(|path| path.as_str()).collect::<Vec<_>>(), at, "{name}");
     }
+}
+
+/// Bytes that count how often they are asked for.
+struct Counted<'a>(&'a Bytes, std::cell::Cell<usize>);
+
+impl Content for Counted<'_> {
+    fn read(&self, digest: &Digest) -> Result<Vec<u8>, ContentError> {
+        self.1.set(self.1.get() + 1);
+        self.0.read(digest)
+    }
+}
+
+#[test]
+fn a_run_is_merged_step_by_step_with_as_much_work_as_it_has_patches() {
+    for count in [8, 24] {
+        let lines: Vec<String> = (0..count).map(|line| format!("{line}\n\n\n\n")).collect();
+        let mut run = Run::new(&[(b"f", File, lines.concat().as_bytes())]);
+        for at in 0..count {
+            let mut lines = lines.clone();
+            lines[at] = format!("changed\n{}", lines[at]);
+            let text = lines.concat();
+            run.item(&format!("item-{at}"), &[], |result, bytes| {
+                result.files.extend(tree(&[(b"f", File, text.as_bytes())], bytes).files);
+            });
+        }
+        let (content, patches) =
+            (Counted(&run.bytes, std::cell::Cell::new(0)), Counted(&run.patches, std::cell::Cell::new(0)));
+        let steps = merge_steps(&run.base, &run.changes, &content, &patches).unwrap();
+        for (at, step) in steps.trees.iter().enumerate() {
+            let expected = start_tree(&run.base, &run.changes[..=at], &run.bytes, &run.patches).unwrap().tree;
+            assert_eq!(step.as_ref().unwrap(), &expected);
+            assert!(steps.added.contains_key(&expected.files[&"f".into()].digest), "every step's bytes can be had");
+        }
+        assert_eq!(patches.1.get(), count);
+        assert!(content.1.get() <= 2 * count, "to apply each patch, and to merge what it gives");
+    }
+}
+
+#[test]
+fn every_conflict_of_a_run_is_named_and_what_follows_is_merged() {
+    let mut run = Run::new(&[(b"f", File, b"1\n"), (b"g", File, b"1\n")]);
+    run.item("a", &[], set("f", File, "a\n"));
+    // Half of this change fits: nothing of it may stay.
+    run.item("b", &[], |result, bytes| {
+        set("f", File, "b\n")(result, bytes);
+        set("a-new", File, "b\n")(result, bytes);
+    });
+    run.item("c", &[], set("g", File, "c\n"));
+    run.item("after-b", &["b"], set("h", File, "1\n"));
+    run.item("d", &[], set("g", File, "d\n"));
+    let steps = merge_steps(&run.base, &run.changes, &run.bytes, &run.patches).unwrap();
+    let told = |at: usize| match &steps.trees[at] {
+        Ok(tree) => tree.files.keys().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        Err(MergeError::Conflict { item, with, paths }) => format!("{item} meets {} at {}", with[0], paths[0]),
+        Err(error) => error.to_string(),
+    };
+    let all: Vec<String> = (0..5).map(told).collect();
+    assert_eq!(all, ["f g", "b meets a at f", "f g", "f g h", "d meets c at g"]);
 }
 
 #[test]

@@ -95,6 +95,39 @@ fn nothing_is_written_beyond_a_link_or_under_git() {
 }
 
 #[test]
+fn nothing_is_written_into_a_repositorys_own_folder() {
+    let git: [Entry<'_>; 3] = [(b"HEAD", File, b"ref: x\n"), (b"objects/x", File, b"x"), (b"refs/x", File, b"x")];
+    let put_git = |folder: &std::path::Path, leave_out: &[u8]| {
+        for (name, mode, content) in git.iter().filter(|(name, ..)| *name != leave_out) {
+            put(folder, name, *mode, content);
+        }
+    };
+    for (below, at) in [("", "."), ("vendor.git/", "vendor.git"), ("a/b/", "a/b")] {
+        let hook = format!("{below}hooks/post-checkout");
+        let case = || Case::new(&[], &[(b"a/x", File, b"1"), (hook.as_bytes(), Exec, b"1")]);
+        let refused = case();
+        put_git(&refused.folder.path().join(below), b"");
+        let error = refused.apply().unwrap_err();
+        assert_eq!((error.code(), error.at().as_deref()), ("workspace-path", Some(at)));
+        assert!(!refused.folder.path().join(&hook).exists() && !refused.folder.path().join("a/x").exists());
+        // One part less, and it is no repository; nor is one beside the way.
+        let part = case();
+        put_git(&part.folder.path().join(below), b"refs/x");
+        assert_eq!(part.apply().unwrap().written, 2);
+        let beside = case();
+        put_git(&beside.folder.path().join("other"), b"");
+        assert_eq!(beside.apply().unwrap().written, 2);
+    }
+}
+
+#[test]
+fn a_repository_that_the_start_tree_has_is_a_file_like_others() {
+    let git: [Entry<'_>; 3] = [(b"t/HEAD", File, b"x"), (b"t/objects/x", File, b"x"), (b"t/refs/x", File, b"x")];
+    let case = Case::new(&git, &[git[0], git[1], git[2], (b"t/config", File, b"x")]);
+    assert_eq!(case.apply().unwrap().written, 1);
+}
+
+#[test]
 fn missing_bytes_are_found_before_anything_is_written() {
     let mut case = Case::new(&[(b"a", File, b"1")], &[(b"a", File, b"2"), (b"b", File, b"3")]);
     let gone = case.result.tree.files[&"b".into()].digest;

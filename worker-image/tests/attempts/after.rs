@@ -316,3 +316,62 @@ fn exit_codes_tell_an_outcome_from_none() {
     assert_eq!(worker().arg("--attempt").arg(made.folder()).output().unwrap().status.code(), Some(0));
     assert_eq!(worker().arg("--attempt").arg(made.folder()).output().unwrap().status.code(), Some(1), "never twice");
 }
+
+/// File systems of their own, made in a namespace of their own: the test starts itself again inside.
+mod needs_root {
+    use super::*;
+
+    /// Set in the child, whose temporary folders are on a small file system.
+    const SMALL: &str = "AGORA_TEST_SMALL";
+
+    /// Runs an agent on a file system with these options, and says how it ended; `work/` must have given way.
+    fn on_a_small_disk(test: &str, options: &str, agent: &str, reason: Reason) {
+        if std::env::var_os(SMALL).is_some() {
+            let ran = Fixture::new(agent).run();
+            ran.failed(reason, &[]);
+            assert!(!ran.dir.path().join("work").exists());
+            // The twin: on the same disk, an agent that leaves room keeps what it made.
+            Fixture::new("echo made >made").run().done();
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let script = "mount -t tmpfs -o \"$1\" agora \"$0\" && shift && TMPDIR=\"$0\" exec \"$@\"";
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", script])
+            .arg(folder.path())
+            .arg(options)
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
+            .env(SMALL, "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn an_agent_that_uses_up_the_files_still_has_an_outcome() {
+        // A shell that cannot make a file for `:` ends with 2.
+        let agent = "mkdir many; n=0; while : >many/$n; do n=$((n+1)); done 2>/dev/null";
+        on_a_small_disk(
+            "after::needs_root::an_agent_that_uses_up_the_files_still_has_an_outcome",
+            "size=256m,nr_inodes=1000",
+            agent,
+            Reason::AgentExit,
+        );
+    }
+
+    #[test]
+    #[ignore = "needs root"]
+    fn an_agent_that_fills_the_disk_below_a_deep_folder_still_has_an_outcome() {
+        let agent = "p=$(printf 'd/%.0s' $(seq 150)); for n in $(seq 12); do mkdir -p $p; cd -P $p; done; \
+            cat /dev/zero >filler 2>/dev/null; exit 0";
+        on_a_small_disk(
+            "after::needs_root::an_agent_that_fills_the_disk_below_a_deep_folder_still_has_an_outcome",
+            "size=64m",
+            agent,
+            Reason::CaptureUnreadable,
+        );
+    }
+}
