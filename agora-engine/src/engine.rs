@@ -14,9 +14,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::mpsc;
 
-use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Machine};
 use crate::driver::{self, Driver};
+use crate::host::{Host, Machine as ThisMachine};
 use crate::hub::Hub;
 use crate::journal::{Journal, Stamp, StoreError};
 use crate::keys::{Keys, Role};
@@ -49,15 +49,15 @@ pub struct Options {
     pub home: PathBuf,
     /// Who acts.
     pub providers: Arc<dyn Providers>,
-    /// Who tells time; the machine's clock unless a test turns one.
-    pub clock: Arc<dyn Clock>,
+    /// The machine under it; this one, unless a test is another.
+    pub host: Arc<dyn Host>,
 }
 
 impl Options {
-    /// A home with these providers and the machine's clock.
+    /// A home with these providers, on this machine.
     #[must_use]
     pub fn new(home: PathBuf, providers: Arc<dyn Providers>) -> Self {
-        Self { home, providers, clock: Arc::new(SystemClock) }
+        Self { home, providers, host: Arc::new(ThisMachine) }
     }
 }
 
@@ -72,7 +72,7 @@ pub struct Engine {
     pub(crate) journal: Journal,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) providers: Arc<dyn Providers>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) host: Arc<dyn Host>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) wake: Wake,
 }
@@ -84,7 +84,7 @@ impl Engine {
     /// A typed problem for a home that was not made, a configuration with errors (all of them), keys that cannot be used,
     /// and a store that is newer, foreign, damaged, or cannot be written.
     pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
-        let Options { home, providers, clock } = options;
+        let Options { home, providers, host } = options;
         if !home.is_dir() {
             let problem =
                 Problem::new(Class::Operator, "home-missing", format!("there is no folder {}", home.display()));
@@ -94,12 +94,12 @@ impl Engine {
         let keys = Keys::open(&home)?;
         let blobs = providers.blobs(&home)?;
         let origin = keys.origin().as_str().to_owned();
-        let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&clock)).await?;
+        let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&host)).await?;
         open_log(&journal, &keys).await?;
-        let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs)));
-        let wake = Wake::start(&home);
+        let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs), Arc::clone(&host)));
+        let wake = host.wake(&home);
         let (config, keys) = (Arc::new(config), Arc::new(keys));
-        Ok(Arc::new(Self { home, config, keys, journal, blobs, providers, clock, hub, wake }))
+        Ok(Arc::new(Self { home, config, keys, journal, blobs, providers, host, hub, wake }))
     }
 
     /// Starts to drive as soon as nobody else does, and goes on until the driver is stopped.
@@ -122,7 +122,7 @@ impl Engine {
             home: self.home.clone(),
             providers: Arc::clone(&self.providers),
             blobs: Arc::clone(&self.blobs),
-            clock: Arc::clone(&self.clock),
+            host: Arc::clone(&self.host),
             inputs,
         }
     }

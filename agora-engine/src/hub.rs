@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use agora_core::error::Coded as _;
 use agora_core::id::{Digest, Word};
 use agora_core::record::LogRecord;
 use agora_core::registry::Seen;
 use agora_core::seam::BlobStore;
+use agora_core::time::Time;
 
+use crate::host::Host;
 use crate::journal::{Journal, Stamp, StoreError};
 use crate::operations::OpError;
 use crate::registry::{Current, RegistryReader};
@@ -21,9 +22,9 @@ type Mark = [Option<(u64, i64, i64, (i64, i64), u64)>; 3];
 
 /// Whether the files have rested long enough that another write would show in their times: a file system's clock is coarse,
 /// and two writes within one tick of it look like one.
-fn is_settled(mark: &Mark) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    mark.iter().flatten().all(|(_, _, _, (ctime, _), _)| u64::try_from(*ctime).is_ok_and(|at| at + 1 < now))
+fn is_settled(mark: &Mark, now: Time) -> bool {
+    let now = now.micros() / 1_000_000;
+    mark.iter().flatten().all(|(_, _, _, (ctime, _), _)| ctime.saturating_add(1) < now)
 }
 
 /// The registry of a home.
@@ -32,13 +33,14 @@ pub(crate) struct Hub {
     reader: RegistryReader,
     journal: Journal,
     blobs: Arc<dyn BlobStore>,
+    host: Arc<dyn Host>,
     /// The version read last, and the files' marks where a later write would show in them.
     last: Mutex<Option<(Option<Mark>, Arc<Current>)>>,
 }
 
 impl Hub {
-    pub(crate) fn new(home: PathBuf, journal: Journal, blobs: Arc<dyn BlobStore>) -> Self {
-        Self { reader: RegistryReader::open(&home), home, journal, blobs, last: Mutex::new(None) }
+    pub(crate) fn new(home: PathBuf, journal: Journal, blobs: Arc<dyn BlobStore>, host: Arc<dyn Host>) -> Self {
+        Self { reader: RegistryReader::open(&home), home, journal, blobs, host, last: Mutex::new(None) }
     }
 
     fn mark(&self) -> Mark {
@@ -61,7 +63,7 @@ impl Hub {
     /// What the registry is refused as, each kind of damage with its own code.
     pub(crate) async fn current(&self) -> Result<Arc<Current>, OpError> {
         let mark = self.mark();
-        let settled = is_settled(&mark);
+        let settled = is_settled(&mark, self.host.now());
         let known = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((_, current)) = known.filter(|(last, _)| *last == Some(mark)) {
             return Ok(current);

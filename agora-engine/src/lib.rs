@@ -1,16 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-pub mod clock;
 pub mod config;
 mod driver;
 pub mod engine;
+pub mod host;
 mod hub;
 mod journal;
 pub mod keys;
 pub mod operations;
 mod perform;
 pub mod registry;
-mod wake;
+pub mod wake;
 
 pub use driver::Driver;
 pub use engine::{Engine, OpenError, Options, Providers};

@@ -10,30 +10,61 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify;
-use tokio::sync::watch;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
 /// How often the store is looked at where the kernel does not tell.
 const FALLBACK: Duration = Duration::from_millis(100);
 
-/// Tells of commits. A thread of its own waits for the kernel's word; it ends with this value.
-pub(crate) struct Wake {
-    signal: Arc<watch::Sender<u64>>,
+/// Tells of commits. On this machine a thread waits for the kernel's word; it ends with this value.
+pub struct Wake {
+    signal: broadcast::Sender<()>,
     end: Option<Arc<OwnedFd>>,
 }
 
 impl Wake {
+    /// Tells of what is sent here.
+    #[must_use]
+    pub fn of(signal: broadcast::Sender<()>) -> Self {
+        Self { signal, end: None }
+    }
+
     /// Starts to listen on a home.
     pub(crate) fn start(home: &Path) -> Self {
-        let signal = Arc::new(watch::Sender::new(0));
-        let end = spawn(home, Arc::clone(&signal)).map_err(|error| {
+        // One place: whoever comes late has only to know that there was something.
+        let (signal, _) = broadcast::channel(1);
+        let end = spawn(home, signal.clone()).map_err(|error| {
             tracing::error!(%error, "nobody tells of other processes' commits; only this one's are seen at once");
         });
         Self { signal, end: end.ok() }
     }
 
-    /// A receiver that changes after each commit, by whatever process.
-    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
-        self.signal.subscribe()
+    /// Hears of each commit from now on, by whatever process.
+    pub(crate) fn subscribe(&self) -> Commits {
+        Commits(self.signal.subscribe())
+    }
+}
+
+/// Hears of commits.
+pub(crate) struct Commits(broadcast::Receiver<()>);
+
+impl Clone for Commits {
+    fn clone(&self) -> Self {
+        Self(self.0.resubscribe())
+    }
+}
+
+impl Commits {
+    /// Forgets what was committed until now.
+    pub(crate) fn catch_up(&mut self) {
+        self.0 = self.0.resubscribe();
+    }
+
+    /// Returns once something was committed since the last time; never, once nobody tells any more.
+    pub(crate) async fn changed(&mut self) {
+        if let Err(RecvError::Closed) = self.0.recv().await {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -46,7 +77,7 @@ impl Drop for Wake {
     }
 }
 
-fn spawn(home: &Path, signal: Arc<watch::Sender<u64>>) -> std::io::Result<Arc<OwnedFd>> {
+fn spawn(home: &Path, signal: broadcast::Sender<()>) -> std::io::Result<Arc<OwnedFd>> {
     let end = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
     let events = listen(home).map_err(|error| {
         tracing::warn!(%error, "the kernel does not tell of changes; looking every 100 ms");
@@ -69,7 +100,7 @@ fn listen(home: &Path) -> std::io::Result<OwnedFd> {
     Ok(events)
 }
 
-fn pass_on(events: &OwnedFd, end: &OwnedFd, signal: &watch::Sender<u64>) {
+fn pass_on(events: &OwnedFd, end: &OwnedFd, signal: &broadcast::Sender<()>) {
     loop {
         let mut fds = [PollFd::new(events, PollFlags::IN), PollFd::new(end, PollFlags::IN)];
         match poll(&mut fds, None) {
@@ -80,7 +111,8 @@ fn pass_on(events: &OwnedFd, end: &OwnedFd, signal: &watch::Sender<u64>) {
             return;
         }
         if touched(events) {
-            signal.send_modify(|count| *count += 1);
+            // Nobody may listen.
+            let _ = signal.send(());
         }
     }
 }
@@ -99,13 +131,26 @@ fn touched(events: &OwnedFd) -> bool {
     touched
 }
 
-fn tick(end: &OwnedFd, signal: &watch::Sender<u64>) {
+fn tick(end: &OwnedFd, signal: &broadcast::Sender<()>) {
     let pause = Timespec { tv_sec: 0, tv_nsec: i64::from(FALLBACK.subsec_nanos()) };
     loop {
         let mut fds = [PollFd::new(end, PollFlags::IN)];
         if !matches!(poll(&mut fds, Some(&pause)), Ok(0) | Err(rustix::io::Errno::INTR)) {
             return;
         }
-        signal.send_modify(|count| *count += 1);
+        // Nobody may listen.
+        let _ = signal.send(());
+    }
+}
+
+/// Says to whoever listens on the home that a commit is there to be read. What the write-ahead log itself tells comes
+/// before the commit is visible: a reader that hears that alone may look too early, and then sleep. By name and not
+/// through a file: closing another descriptor of the store would end SQLite's locks on it.
+pub(crate) fn tell(store: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
+    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let now = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
+    if let Err(error) = utimensat(CWD, store, &now, AtFlags::SYMLINK_NOFOLLOW) {
+        tracing::debug!(%error, "nobody is told of a commit; who listens hears of the write-ahead log");
     }
 }

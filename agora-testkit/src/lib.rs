@@ -3,4 +3,5 @@
 
 pub mod env;
 pub mod fakes;
+pub mod simulation;
 pub mod suites;

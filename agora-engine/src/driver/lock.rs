@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// Why the lock cannot be had, other than that another process has it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LockError {
+pub enum LockError {
     /// Something else stands in its place.
     #[error("{} is not a regular file", .0.display())]
     Kind(PathBuf),
@@ -67,7 +67,7 @@ impl Coded for LockError {
 
 /// Holds the lock as long as it lives. The OS frees it when the process dies, however it dies.
 #[derive(Debug)]
-pub(super) struct DriverLock {
+pub(crate) struct DriverLock {
     _file: File,
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn is_held(home: &Path) -> Result<bool, LockError> {
 ///
 /// # Cancellation
 /// A dropped future leaves a thread waiting for the lock; once it has it, it lets go of it at once.
-pub(super) async fn acquire(home: &Path) -> Result<DriverLock, LockError> {
+pub(crate) async fn acquire(home: &Path) -> Result<DriverLock, LockError> {
     let path = path(home);
     look(&path)?;
     let failed = |error| LockError::of(&path, error);

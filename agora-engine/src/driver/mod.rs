@@ -7,7 +7,7 @@
 //!        ▲──────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! `turn.rs` is one transaction; `task.rs` the loop around it; `lock.rs` the lock. Whatever is in flight when a driver
+//! `turn.rs` is one transaction; `task.rs` the loop around it. Whatever is in flight when a driver
 //! dies is derived again from the journal by the next one.
 
 mod lock;
@@ -22,7 +22,8 @@ use agora_core::record::{AttemptStarted, LogPlace};
 
 use crate::perform::RunContext;
 
-pub(crate) use lock::is_held;
+pub use lock::LockError;
+pub(crate) use lock::{acquire, is_held};
 pub use task::Driver;
 pub(crate) use task::{Parts, probe, start};
 pub(crate) use turn::capacity;

@@ -1,23 +1,26 @@
 //! The loop around the turns: waits for inputs, commits and timers, takes a turn, performs what it led to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agora_core::error::{Class, Coded as _, Problem};
 use agora_core::id::{Enc, RunId};
-use agora_core::seam::ComputeProvider;
+use agora_core::seam::{ComputeError, ComputeProvider};
 use agora_core::worker::AttemptId;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::time::Instant;
 
+use super::Input;
 use super::turn::{self, Known, Turn};
-use super::{Input, lock};
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::journal::{Journal, StoreError};
 use crate::keys::Keys;
 use crate::perform::{Assignment, Control, RunContext, Wanted, World, life, log_note, log_place, seal};
+use crate::wake::Commits;
 
 /// How many inputs one turn takes at most.
 const INPUTS_MAX: usize = 1024;
@@ -39,16 +42,26 @@ pub(crate) struct Parts {
     pub(crate) keys: Arc<Keys>,
     pub(crate) config: Arc<Config>,
     pub(crate) world: World,
-    pub(crate) wake: watch::Receiver<u64>,
+    pub(crate) wake: Commits,
     pub(crate) hub: Arc<Hub>,
 }
 
-/// The background task that drives while this process holds the driver's lock.
+/// The background task that drives while this process holds the driver's lock. Dropping it ends that at once, as a crash
+/// would: what runs goes on, and the next driver finds it.
 pub struct Driver {
     stop: watch::Sender<bool>,
     state: watch::Receiver<Phase>,
     failure: Arc<OnceLock<Problem>>,
-    task: JoinHandle<()>,
+    /// The task; gone once it is waited for.
+    task: Option<JoinHandle<()>>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +76,12 @@ enum Phase {
 
 impl Driver {
     /// Stops driving: what runs goes on without this process, and the next driver finds it.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         // The task ends by itself; if it panicked, it has ended too.
-        let _ = self.task.await;
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
     }
 
     /// Returns true when this process drives and nothing is left to do, false when it cannot drive any more.
@@ -103,8 +118,9 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
     let task = tokio::spawn(async move {
         let mut stopped = stopped;
         let lock = tokio::select! {
-            lock = lock::acquire(&parts.world.home) => lock,
+            biased;
             _ = stopped.wait_for(|stop| *stop) => return,
+            lock = parts.world.host.lock(&parts.world.home) => lock,
         };
         let held = match lock {
             Ok(held) => held,
@@ -118,13 +134,14 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
         tracing::info!("driving");
         let mut run = Loop::new(parts, inputs, phase);
         tokio::select! {
+            biased;
             () = run.run() => {}
             _ = stopped.wait_for(|stop| *stop) => {}
         }
         run.end().await;
         drop(held);
     });
-    Driver { stop, state, failure, task }
+    Driver { stop, state, failure, task: Some(task) }
 }
 
 struct Loop {
@@ -132,7 +149,9 @@ struct Loop {
     inputs: mpsc::UnboundedReceiver<Input>,
     phase: watch::Sender<Phase>,
     known: Arc<Mutex<Known>>,
-    live: BTreeMap<AttemptId, (Control, JoinHandle<()>)>,
+    live: BTreeMap<AttemptId, (Control, AbortHandle)>,
+    /// All that is performed; it ends with the loop.
+    tasks: JoinSet<()>,
     reading: BTreeMap<RunId, Wanted>,
     logging: BTreeSet<RunId>,
     sealing: BTreeSet<RunId>,
@@ -147,6 +166,7 @@ impl Loop {
             phase,
             known: Arc::new(Mutex::new(known)),
             live: BTreeMap::new(),
+            tasks: JoinSet::new(),
             reading: BTreeMap::new(),
             logging: BTreeSet::new(),
             sealing: BTreeSet::new(),
@@ -195,11 +215,13 @@ impl Loop {
     async fn wait(&mut self, pending: &mut Vec<Input>, due: Option<Duration>) {
         let timer = tokio::time::sleep(due.unwrap_or(SLEEP_MAX).min(SLEEP_MAX));
         tokio::select! {
+            biased;
             input = self.inputs.recv() => pending.extend(input),
-            // An error means that nobody tells of commits any more: then the timers are all there is.
-            Ok(()) = self.parts.wake.changed() => {}
+            // Never, where nobody tells of commits: then the timers are all there is.
+            () = self.parts.wake.changed() => {}
             () = timer => {}
         }
+        while self.tasks.try_join_next().is_some() {}
         self.drain(pending);
         if !pending.is_empty() && pending.iter().all(|input| matches!(input, Input::Started(..))) {
             // Nothing waits for a start to be recorded, and after a crash it is found again: a short attempt's end may
@@ -295,7 +317,7 @@ impl Loop {
         if turn.more {
             return Some(Duration::ZERO);
         }
-        let now = self.parts.world.clock.now();
+        let now = self.parts.world.host.now();
         turn.due.map(|due| Duration::from_millis(due.ms_since(now).max(1)))
     }
 
@@ -305,14 +327,14 @@ impl Loop {
         }
         let id = assignment.attempt.clone();
         let (stop, asked) = watch::channel(false);
-        let task = tokio::spawn(life(self.parts.world.clone(), assignment, asked));
+        let task = self.tasks.spawn(life(self.parts.world.clone(), assignment, asked));
         self.live.insert(id, (Control { stop }, task));
     }
 
-    fn remove(&self, attempt: AttemptId) {
+    fn remove(&mut self, attempt: AttemptId) {
         let world = self.parts.world.clone();
         let target = self.parts.config.targets.values().next().cloned().unwrap_or_default();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let removed = match world.providers.compute(&world.home, &target) {
                 Ok(provider) => provider.remove(&attempt).await,
                 Err(error) => Err(error),
@@ -328,7 +350,7 @@ impl Loop {
             return;
         }
         let Parts { journal, keys, world, .. } = self.parts.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let sealed = seal(&journal, &keys, &run).await;
             let noted = match &sealed {
                 Ok(()) => log_note(&journal, &keys).await,
@@ -359,7 +381,7 @@ impl Loop {
         }
         self.reading.insert(run.clone(), wanted.clone());
         let world = self.parts.world.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let context = RunContext::load(wanted, world.blobs.as_ref()).await;
             let _ = world.inputs.send(Input::Read(run, Arc::new(context)));
         });
@@ -371,7 +393,7 @@ impl Loop {
             return;
         }
         let Parts { journal, keys, world, .. } = self.parts.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let input = match log_place(&journal, &keys).await {
                 Ok(place) => Input::Logged(runs, place),
                 Err(error) => {
@@ -413,19 +435,29 @@ impl Loop {
             .await;
         let Ok(leased) = leased else { return };
         let mut seen = BTreeSet::new();
+        let mut kept = Some(BTreeSet::new());
         for target in self.parts.config.targets.values().filter(|target| seen.insert(target.provider.as_str())) {
-            match self.parts.world.providers.compute(&self.parts.world.home, target) {
+            let swept = match self.parts.world.providers.compute(&self.parts.world.home, target) {
                 Ok(provider) => sweep_provider(provider.as_ref(), &leased).await,
-                Err(error) => tracing::warn!(%error, "a provider is not swept"),
+                Err(error) => Err(error),
+            };
+            match swept {
+                Ok(found) => kept.iter_mut().for_each(|kept| kept.extend(found.clone())),
+                Err(error) => {
+                    tracing::warn!(%error, "what a provider has is not known; it is not swept");
+                    kept = None;
+                }
             }
+        }
+        if let Some(kept) = kept {
+            let known = leased.union(&kept).map(AttemptId::folder_name).collect();
+            sweep_folders(&self.parts.world.home.join("attempts"), &known);
         }
     }
 
     /// Ends the loop's own tasks. Boxes go on.
     async fn end(mut self) {
-        for (_, task) in self.live.values() {
-            task.abort();
-        }
+        self.tasks.shutdown().await;
         self.live.clear();
         // A ledger that cannot be asked any more needs nothing.
         let _ = self
@@ -455,14 +487,13 @@ pub(crate) async fn probe(config: &Config, world: &World) -> BTreeMap<Enc, Strin
     down
 }
 
-async fn sweep_provider(provider: &dyn ComputeProvider, leased: &BTreeSet<AttemptId>) {
-    let found = match provider.list().await {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, "what a provider has is not known; nothing is swept");
-            return;
-        }
-    };
+/// Ends and removes what nobody leases, and returns all that was found.
+async fn sweep_provider(
+    provider: &dyn ComputeProvider,
+    leased: &BTreeSet<AttemptId>,
+) -> Result<BTreeSet<AttemptId>, ComputeError> {
+    let found = provider.list().await?;
+    let all = found.iter().map(|found| found.attempt.clone()).collect();
     for orphan in found.into_iter().filter(|found| !leased.contains(&found.attempt)) {
         if let Some(handle) = orphan.handle.filter(|_| orphan.alive)
             && let Err(error) = provider.stop(&handle, true).await
@@ -472,6 +503,20 @@ async fn sweep_provider(provider: &dyn ComputeProvider, leased: &BTreeSet<Attemp
         }
         if let Err(error) = provider.remove(&orphan.attempt).await {
             tracing::warn!(item = %orphan.attempt.item, %error, "an attempt's folder is left behind");
+        }
+    }
+    Ok(all)
+}
+
+/// Removes the folders of attempts that were prepared and never launched, and that no lease needs.
+fn sweep_folders(attempts: &Path, known: &BTreeSet<String>) {
+    let Ok(entries) = std::fs::read_dir(attempts) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_attempt = |name: &&str| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some(name) = name.to_str().filter(is_attempt).filter(|name| !known.contains(*name)) else { continue };
+        if let Err(error) = std::fs::remove_dir_all(attempts.join(name)) {
+            tracing::warn!(folder = name, %error, "an attempt's folder is left behind");
         }
     }
 }

@@ -5,6 +5,8 @@ use agora_core::error::{Class, Coded};
 use agora_core::record::EntryError;
 use agora_core::state::Illegal;
 
+use crate::host::Fault;
+
 /// Why the store does not do what was asked. Nothing of a failed call is in it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -49,6 +51,17 @@ pub(crate) enum StoreError {
     /// The journal thread is gone.
     #[error("the journal is closed")]
     Closed,
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Full => Self::Full,
+            Fault::Busy => Self::Busy,
+            Fault::Failed => Self::Sqlite("disk I/O error".to_owned()),
+            Fault::Gone => Self::Closed,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::write::Tx;
 use super::{StoreError, schema};
-use crate::clock::Clock;
+use crate::host::{Host, Step};
 
 /// What the ledger keeps of a run beside its state.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ pub(crate) struct Ledger {
     pub(super) conn: Connection,
     path: std::path::PathBuf,
     pub(super) origin: String,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) host: Arc<dyn Host>,
     pub(super) board: Board,
     pub(super) metas: BTreeMap<RunId, RunMeta>,
     pub(super) keys: BTreeMap<i64, RunId>,
@@ -84,13 +84,13 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn open(path: &Path, origin: String, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub(super) fn open(path: &Path, origin: String, host: Arc<dyn Host>) -> Result<Self, StoreError> {
         let conn = schema::open(path)?;
         Ok(Self {
             conn,
             path: path.to_owned(),
             origin,
-            clock,
+            host,
             board: Board::default(),
             metas: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -299,18 +299,6 @@ impl Ledger {
         }
     }
 
-    /// Says to whoever listens on the home that a commit is there to be read. What the write-ahead log itself tells comes
-    /// before the commit is visible: a reader that hears that alone may look too early, and then sleep. By name and not
-    /// through a file: closing another descriptor of the store would end SQLite's locks on it.
-    fn tell(&self) {
-        use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
-        let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
-        let now = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
-        if let Err(error) = utimensat(CWD, &self.path, &now, AtFlags::SYMLINK_NOFOLLOW) {
-            tracing::debug!(%error, "nobody is told of a commit; who listens hears of the write-ahead log");
-        }
-    }
-
     /// Reads that all see the same store: what another process commits between them is seen by none.
     ///
     /// # Errors
@@ -335,6 +323,7 @@ impl Ledger {
         &mut self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
+        self.host.at(Step::Begin)?;
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
         let mut changed = false;
         let result = self.catch_up().and_then(|()| {
@@ -343,16 +332,16 @@ impl Ledger {
             changed = tx.changed();
             result
         });
-        let result = result.and_then(|value| match self.conn.execute_batch("COMMIT") {
+        let result = result.and_then(|value| match self.commit() {
             Ok(()) => {
                 if changed {
-                    self.tell();
+                    self.host.tell(&self.path);
                 }
                 Ok(value)
             }
             Err(error) => {
                 changed = true;
-                Err(error.into())
+                Err(error)
             }
         });
         if result.is_err() {
@@ -365,6 +354,13 @@ impl Ledger {
             }
         }
         result
+    }
+
+    fn commit(&self) -> Result<(), StoreError> {
+        self.host.at(Step::Commit)?;
+        self.conn.execute_batch("COMMIT")?;
+        self.host.at(Step::Committed)?;
+        Ok(())
     }
 }
 

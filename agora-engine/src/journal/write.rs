@@ -92,7 +92,7 @@ impl<'a> Tx<'a> {
 
     /// Now, as this process's clock says.
     pub(crate) fn now(&self) -> Time {
-        self.ledger.clock.now()
+        self.ledger.host.now()
     }
 
     /// Opens a run: its opening in the log of runs and its first records, at once.

@@ -164,7 +164,7 @@ impl Engine {
         check_state(args.state.as_deref(), &["open", "done", "failed", "cancelled"])?;
         let limit = u64::from(args.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX));
         let before = args.cursor.as_deref().map(cursor).transpose()?;
-        let (actor, state, now) = (seen_as(caller), args.state.clone(), self.clock.now());
+        let (actor, state, now) = (seen_as(caller), args.state.clone(), self.host.now());
         let (total, rows, last) = self
             .journal
             .call(move |ledger| {
@@ -195,7 +195,7 @@ impl Engine {
         let run = self.find_run(caller, given, false).await?;
         let limit = usize::try_from(args.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)).unwrap_or(1);
         let from = args.cursor.as_deref().map(cursor).transpose()?.and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
-        let (state, now, capacity) = (args.state.clone(), self.clock.now(), self.capacity().await);
+        let (state, now, capacity) = (args.state.clone(), self.host.now(), self.capacity().await);
         let key = run.key;
         let (rows, total, next, counts) = self
             .with_run(&run.id, move |ledger, id| {
@@ -217,7 +217,7 @@ impl Engine {
         let given = args.run_id.as_deref().ok_or_else(|| Self::needs(args, "run_id"))?;
         let wanted = args.item_id.clone().ok_or_else(|| Self::needs(args, "item_id"))?;
         let run = self.find_run(caller, given, false).await?;
-        let (now, capacity) = (self.clock.now(), self.capacity().await);
+        let (now, capacity) = (self.host.now(), self.capacity().await);
         let (row, attempts) = self
             .with_run(&run.id, move |ledger, id| {
                 let (found, ix) = locate(ledger, id, &wanted)?;
@@ -309,7 +309,7 @@ impl Engine {
     async fn diagnose(&self, caller: &Caller, args: &StatusArgs) -> Result<StatusReply, OpError> {
         let given = args.run_id.as_deref().ok_or_else(|| Self::needs(args, "run_id"))?;
         let run = self.find_run(caller, given, false).await?;
-        let (now, capacity) = (self.clock.now(), self.capacity().await);
+        let (now, capacity) = (self.host.now(), self.capacity().await);
         let driven = self.driven();
         let key = run.key;
         let (diagnosis, counts) = self

@@ -1,13 +1,14 @@
 //! `watch`: wait for something to happen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use agora_core::id::RunId;
 use agora_core::record::{Entry, Record};
 use agora_core::time::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::call::Call as _;
 use super::facts::{RunRow, Text};
@@ -148,7 +149,7 @@ impl Engine {
         let mut told = String::new();
         let mut last_told = Instant::now();
         loop {
-            wake.mark_unchanged();
+            wake.catch_up();
             let rows = self.scan(&mut watch).await?;
             let line = progress_line(&rows);
             if line != told || last_told.elapsed() >= TELL {
@@ -169,7 +170,7 @@ impl Engine {
             }
             let nap = left.min(TELL.saturating_sub(last_told.elapsed()).max(Duration::from_millis(1)));
             // Timing out here only means that it is time to tell, or to answer. Without a waker the timers are all there is.
-            if let Ok(Ok(())) = tokio::time::timeout(nap, wake.changed()).await
+            if let Ok(()) = tokio::time::timeout(nap, wake.changed()).await
                 && watch.until != Until::Change
                 && !watch.runs.is_empty()
             {
@@ -209,7 +210,7 @@ impl Engine {
     /// Reads on to the last event, or as far as there is room, and says where the runs stand then.
     async fn scan(&self, watch: &mut Watch) -> Result<Vec<RunRow>, OpError> {
         loop {
-            let (at, runs, now) = (watch.at, watch.runs.clone(), self.clock.now());
+            let (at, runs, now) = (watch.at, watch.runs.clone(), self.host.now());
             // Both in one look: what happens between them would be told of a run and not as an event.
             let look = move |ledger: &mut Ledger| {
                 ledger.look(|ledger| {

@@ -17,11 +17,16 @@ use tokio::sync::{mpsc, watch};
 
 use super::assignment::{Assignment, Content};
 use super::{collect, prepare};
-use crate::clock::Clock;
 use crate::driver::Input;
+use crate::host::Host;
 
 /// How long after an attempt's deadline the engine waits for the worker to end it itself.
 const DEADLINE_GRACE: Duration = Duration::from_secs(60);
+/// How long the engine waits before it asks a provider again that did not do or did not know, at first and at most.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How often a box is looked for whose launch failed late.
+const SWEEPS: u32 = 6;
 /// How long a provider may take to launch.
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -34,8 +39,8 @@ pub(crate) struct World {
     pub(crate) providers: Arc<dyn crate::engine::Providers>,
     /// Keeps bytes.
     pub(crate) blobs: Arc<dyn BlobStore>,
-    /// Tells time.
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The machine.
+    pub(crate) host: Arc<dyn Host>,
     /// Where inputs go.
     pub(crate) inputs: mpsc::UnboundedSender<Input>,
 }
@@ -86,16 +91,7 @@ async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver
             }
         }
     };
-    let timed_out = match wait(world, provider.as_ref(), assignment, &handle, stop).await {
-        Ok(timed_out) => timed_out,
-        Err(failure) => {
-            // Its lease ends with this; the box must not outlive it (I10).
-            if let Err(error) = provider.stop(&handle, true).await {
-                tracing::error!(attempt = %describe(&assignment.attempt), %error, "a box may outlive its lease");
-            }
-            return Err(failure);
-        }
-    };
+    let timed_out = wait(world, provider.as_ref(), assignment, &handle, stop).await?;
     let mut finish = collect::collect(world, &folder, assignment).await;
     blame(&mut finish, timed_out);
     Ok(finish)
@@ -115,8 +111,23 @@ fn blame(finish: &mut Finish, timed_out: bool) {
     finish.finished.reason = Some(reason);
 }
 
-/// Ends a box that a driver launched and died before it could record it.
+/// Ends a box that a driver launched and could not record. A provider that fails is asked again for a minute.
 async fn stop_unrecorded(provider: &dyn ComputeProvider, assignment: &Assignment) -> Result<(), Failure> {
+    let mut pause = PAUSE_MIN;
+    for _ in 1..SWEEPS {
+        match try_stop_unrecorded(provider, assignment).await {
+            Ok(()) => return Ok(()),
+            Err(error) => {
+                tracing::warn!(attempt = %describe(&assignment.attempt), detail = %error.detail, "not swept yet")
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+    try_stop_unrecorded(provider, assignment).await
+}
+
+async fn try_stop_unrecorded(provider: &dyn ComputeProvider, assignment: &Assignment) -> Result<(), Failure> {
     let found = in_time(provider.list()).await?;
     for found in found.into_iter().filter(|found| found.attempt == assignment.attempt && found.alive) {
         if let Some(handle) = found.handle {
@@ -175,7 +186,7 @@ async fn wait(
     handle: &Enc,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<bool, Failure> {
-    let left = Duration::from_millis(assignment.deadline.ms_since(world.clock.now())) + DEADLINE_GRACE;
+    let left = Duration::from_millis(assignment.deadline.ms_since(world.host.now())) + DEADLINE_GRACE;
     let deadline = tokio::time::sleep(left);
     tokio::pin!(deadline);
     let asked = async {
@@ -185,18 +196,37 @@ async fn wait(
         }
     };
     let timed_out = tokio::select! {
-        ended = provider.wait(handle) => return ended.map(|_| false).map_err(|error| compute_failure(&error)),
+        biased;
+        ended = gone(provider, assignment, handle) => return ended.map(|()| false),
         () = asked => false,
         () = &mut deadline => true,
     };
-    for at_once in [false, true] {
-        match provider.stop(handle, at_once).await {
-            Ok(()) => break,
-            Err(error) => tracing::warn!(attempt = %describe(&assignment.attempt), %error, "a stop is not proven yet"),
+    let (mut pause, mut at_once) = (PAUSE_MIN, false);
+    // Absence is what counts, whatever the stop says: nobody else may have its locks before.
+    while let Err(error) = provider.stop(handle, at_once).await {
+        tracing::warn!(attempt = %describe(&assignment.attempt), %error, "a stop is not proven yet");
+        if let Ok(ended) = tokio::time::timeout(pause, gone(provider, assignment, handle)).await {
+            return ended.map(|()| timed_out);
         }
+        (pause, at_once) = ((pause * 2).min(PAUSE_MAX), true);
     }
-    // Absence is what counts, whatever the stop said.
-    provider.wait(handle).await.map(|_| timed_out).map_err(|error| compute_failure(&error))
+    gone(provider, assignment, handle).await.map(|()| timed_out)
+}
+
+/// Returns once the box is gone. A provider that cannot tell is asked again: not to know is not to be gone.
+async fn gone(provider: &dyn ComputeProvider, assignment: &Assignment, handle: &Enc) -> Result<(), Failure> {
+    let mut pause = PAUSE_MIN;
+    loop {
+        match provider.wait(handle).await {
+            Ok(_) => return Ok(()),
+            Err(error @ ComputeError::Unknown(_)) => return Err(compute_failure(&error)),
+            Err(error) => {
+                tracing::warn!(attempt = %describe(&assignment.attempt), %error, "whether it runs is not known");
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
 }
 
 fn describe(attempt: &AttemptId) -> String {
@@ -238,7 +268,7 @@ pub(super) fn blank(world: &World, assignment: &Assignment, outcome: OutcomeWord
         attempt,
         fence,
         outcome,
-        duration_ms: world.clock.now().ms_since(assignment.leased_at),
+        duration_ms: world.host.now().ms_since(assignment.leased_at),
         outputs: Vec::new(),
         models: Vec::new(),
         class: None,

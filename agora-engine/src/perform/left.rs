@@ -1,7 +1,7 @@
 //! The files that a worker leaves in `out/`, read: every byte of them is hostile until it matches its digest.
 //!
 //! Only regular files are read, each with a bound, none through a link. Together they may have more than a gigabyte, so they
-//! are read and hashed where blocking is allowed: the loop and other attempts go on meanwhile.
+//! are read and hashed where blocking is allowed, unless they are small: the loop and other attempts go on meanwhile.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -17,6 +17,8 @@ use agora_core::worker::{AttemptId, OUTCOME_FORMAT, Outcome, OutputReport};
 const OUTCOME_BYTES_MAX: u64 = 4 << 20;
 /// All outputs together, in bytes.
 const OUTPUTS_BYTES_MAX: u64 = 1 << 30;
+/// Fewer bytes are read at once: handing the work over would take longer.
+const AT_ONCE_BYTES: u64 = 64 << 10;
 /// Why an outcome is not taken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
@@ -42,14 +44,24 @@ pub(super) async fn aside<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| invalid(format!("the check ended early: {error}")))?
 }
 
+/// Does work on the file at once if it is small, and else aside.
+async fn by_size<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    // A file that is not there is not large.
+    let bytes = std::fs::symlink_metadata(path).map_or(0, |found| found.len());
+    if bytes <= AT_ONCE_BYTES { work() } else { aside(work).await }
+}
+
 /// Reads the outcome of this very attempt.
 pub(super) async fn outcome(folder: PathBuf, attempt: AttemptId) -> Result<(Vec<u8>, Outcome), Refused> {
-    aside(move || read_outcome(&folder, &attempt)).await
+    by_size(&folder.join("out/outcome.json"), move || read_outcome(&folder, &attempt)).await
 }
 
 /// Reads a file that must have exactly these bytes.
 pub(super) async fn whole(path: PathBuf, bytes_max: u64, digest: Digest, size_bytes: u64) -> Result<Vec<u8>, Refused> {
-    aside(move || read_whole(&path, bytes_max, digest, size_bytes)).await
+    by_size(&path.clone(), move || read_whole(&path, bytes_max, digest, size_bytes)).await
 }
 
 /// Reads a pack of outputs, and says where in it each distinct one lies.
@@ -57,7 +69,7 @@ pub(super) async fn outputs(
     path: PathBuf,
     outputs: Vec<OutputReport>,
 ) -> Result<(Vec<u8>, Vec<Range<usize>>), Refused> {
-    aside(move || read_outputs(&path, &outputs)).await
+    by_size(&path.clone(), move || read_outputs(&path, &outputs)).await
 }
 
 fn read_outcome(folder: &Path, attempt: &AttemptId) -> Result<(Vec<u8>, Outcome), Refused> {
@@ -173,17 +185,19 @@ mod tests {
     fn what_may_be_large_is_read_and_hashed_apart_from_the_runtime() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        std::fs::write(&path, b"twoone").unwrap();
+        let (one, two) = (vec![b'1'; 60 << 10], vec![b'2'; 60 << 10]);
+        let both = [two.as_slice(), one.as_slice()].concat();
+        std::fs::write(&path, &both).unwrap();
         let output = |path: &str, bytes: &[u8]| OutputReport {
             path: path.to_owned(),
             digest: Digest::of(bytes),
             size_bytes: bytes.len() as u64,
         };
-        let all = vec![output("a", b"two"), output("b", b"one"), output("c", b"two")];
+        let all = vec![output("a", &two), output("b", &one), output("c", &two)];
         let (pack, slices) = waits_for_the_thread(outputs(path.clone(), all)).unwrap();
-        assert_eq!((pack.as_slice(), slices), (&b"twoone"[..], vec![0..3, 3..6]));
-        let bytes = waits_for_the_thread(whole(path.clone(), 6, Digest::of(b"twoone"), 6)).unwrap();
-        assert_eq!(bytes, b"twoone");
-        assert!(waits_for_the_thread(whole(path, 5, Digest::of(b"twoone"), 6)).is_err());
+        assert_eq!((pack == both, slices), (true, vec![0..two.len(), two.len()..both.len()]));
+        let (digest, size) = (Digest::of(&both), both.len() as u64);
+        assert!(waits_for_the_thread(whole(path.clone(), size, digest, size)).unwrap() == both);
+        assert!(waits_for_the_thread(whole(path, size - 1, digest, size)).is_err());
     }
 }

@@ -10,7 +10,7 @@ use agora_core::record::CancelVia;
 use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
 use agora_core::target::Target;
 use agora_core::worker::AttemptId;
-use agora_engine::clock::{Clock, SystemClock};
+use agora_engine::host::{Host, Machine};
 use agora_engine::operations::{
     AuditArgs, Caller, CheckStatus, OpError, RunRow, StatusArgs, StatusReply, SubmitArgs, SubmitReply, Until, View,
     WatchArgs,
@@ -102,7 +102,7 @@ pub(crate) struct Home {
     /// The same, where they are in memory.
     pub(crate) memory: MemoryBlobs,
     pub(crate) registry: Publisher,
-    clock: Arc<dyn Clock>,
+    host: Arc<dyn Host>,
     attempts: Option<TempDir>,
 }
 
@@ -143,12 +143,12 @@ impl Home {
         let template = blobs_text(&blobs, "{{ prompt }}").await;
         registry.put("subagent", "noop", subagent(&template)).await;
         registry.publish().await;
-        Self { root, compute, blobs, memory, registry, clock: Arc::new(SystemClock), attempts: None }
+        Self { root, compute, blobs, memory, registry, host: Arc::new(Machine), attempts: None }
     }
 
     /// Engines that are opened from now on tell time by this clock.
-    pub(crate) fn set_clock(&mut self, clock: impl Clock + 'static) {
-        self.clock = Arc::new(clock);
+    pub(crate) fn set_clock(&mut self, clock: impl Host + 'static) {
+        self.host = Arc::new(clock);
     }
 
     /// Engines that are opened from now on have the folders of attempts in here.
@@ -177,19 +177,19 @@ impl Home {
     async fn open_as(&self, compute: FakeCompute) -> Result<Arc<Engine>, OpenError> {
         let attempts = self.attempts.as_ref().map(|folder| folder.path().to_owned());
         let fakes = Fakes { attempts, compute, blobs: Arc::clone(&self.blobs) };
-        open_at(self.path(), fakes, Arc::clone(&self.clock)).await
+        open_at(self.path(), fakes, Arc::clone(&self.host)).await
     }
 
     /// A home that another process made, opened here with blobs in files.
     pub(crate) async fn visit(home: &Path) -> Arc<Engine> {
         let blobs = Arc::new(FileBlobs::new(&home.join("blobs")));
         let fakes = Fakes { attempts: None, compute: FakeCompute::default(), blobs };
-        open_at(home, fakes, Arc::new(SystemClock)).await.unwrap()
+        open_at(home, fakes, Arc::new(Machine)).await.unwrap()
     }
 }
 
-async fn open_at(home: &Path, fakes: Fakes, clock: Arc<dyn Clock>) -> Result<Arc<Engine>, OpenError> {
-    within(Engine::open(Options { clock, ..Options::new(home.to_owned(), Arc::new(fakes)) })).await
+async fn open_at(home: &Path, fakes: Fakes, host: Arc<dyn Host>) -> Result<Arc<Engine>, OpenError> {
+    within(Engine::open(Options { host, ..Options::new(home.to_owned(), Arc::new(fakes)) })).await
 }
 
 /// A subagent with this template and nothing else.

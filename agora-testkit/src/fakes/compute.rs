@@ -266,16 +266,16 @@ fn lost() -> Ended {
     Ended { exit_code: Some(137), detail: Some("the worker was lost".to_owned()) }
 }
 
-fn handle_of(attempt: &AttemptId) -> Handle {
+pub(crate) fn handle_of(attempt: &AttemptId) -> Handle {
     Enc::encode(&format!("fake:{}:{}:{}:{}", attempt.run, attempt.item, attempt.attempt, attempt.fence))
 }
 
-fn read_task(folder: &Path) -> Result<Task, String> {
+pub(crate) fn read_task(folder: &Path) -> Result<Task, String> {
     let bytes = std::fs::read(folder.join("task.json")).map_err(|error| format!("task.json: {error}"))?;
     agora_core::canon::from_bytes(&bytes).map_err(|error| format!("task.json: {error}"))
 }
 
-fn isolation_of(profile: Profile) -> Isolation {
+pub(crate) fn isolation_of(profile: Profile) -> Isolation {
     Isolation {
         provider: "fake".to_owned(),
         profile: profile.as_str().to_owned(),

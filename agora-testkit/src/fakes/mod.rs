@@ -2,8 +2,9 @@
 
 mod blobs;
 mod compute;
-mod outcome;
+pub(crate) mod outcome;
 
 pub use blobs::MemoryBlobs;
 pub use compute::FakeCompute;
+pub(crate) use compute::{handle_of, isolation_of, read_task};
 pub use outcome::outcome_of;

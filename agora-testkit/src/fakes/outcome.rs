@@ -8,7 +8,7 @@ use agora_core::id::Digest;
 use agora_core::worker::{Failure, LogReport, OUTCOME_FORMAT, Outcome, Reason, Status, Task, WorkerBuild};
 
 /// The version of the worker that fakes claim to be.
-pub(super) const VERSION: &str = "0.0.0-fake";
+pub(crate) const VERSION: &str = "0.0.0-fake";
 
 /// Returns the plainest outcome of a task: this status, no patch, no outputs, an empty log. One that failed says
 /// `agent-exit`, one that was cancelled `caller`.
@@ -47,7 +47,7 @@ pub fn outcome_of(task: &Task, status: Status) -> Outcome {
 }
 
 /// Writes the outcome, and an empty log if the script wrote none, as a worker does: the outcome last, and whole.
-pub(super) fn write(folder: &Path, outcome: &Outcome) -> std::io::Result<()> {
+pub(crate) fn write(folder: &Path, outcome: &Outcome) -> std::io::Result<()> {
     let out = folder.join("out");
     if !out.join("log.jsonl").exists() {
         std::fs::write(out.join("log.jsonl"), b"")?;
