@@ -1,0 +1,202 @@
+//! What a client does at random, and what it holds the engine to.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use agora_engine::Engine;
+use agora_engine::operations::{
+    AnswerArgs, CancelArgs, CancelMode, InboxRow, OpError, RunRow, StatusArgs, SubmitArgs, Until, View, WatchArgs,
+};
+use agora_testkit::simulation::Chaos;
+use serde_json::json;
+
+use super::common::caller;
+use super::machine::World;
+use super::plans::Plan;
+
+/// The runs of a schedule and which of them were acknowledged.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) plans: Arc<Vec<Plan>>,
+    pub(crate) acknowledged: Arc<Mutex<BTreeSet<String>>>,
+    pub(crate) world: World,
+}
+
+impl Desk {
+    fn chaos(&self) -> &Chaos {
+        &self.world.chaos
+    }
+
+    fn any(&self) -> &Plan {
+        &self.plans[self.chaos().below(u32::try_from(self.plans.len()).unwrap()) as usize]
+    }
+
+    /// Does one thing after another until the process ends.
+    pub(crate) async fn work(self, engine: Arc<Engine>) {
+        loop {
+            tokio::time::sleep(self.chaos().pause(3_000)).await;
+            if self.chaos().is_calm() {
+                // What is left to do is done by one client alone.
+                std::future::pending::<()>().await;
+            }
+            match self.chaos().below(12) {
+                0..4 => self.submit(&engine, self.any()).await,
+                4..6 => self.answer_one(&engine).await,
+                6 => self.cancel(&engine).await,
+                7 => self.hold(&engine).await,
+                8 => self.stale_answer(&engine).await,
+                9 => self.conflict(&engine).await,
+                _ => self.watch(&engine).await,
+            }
+        }
+    }
+
+    /// Submits a plan, again and again the same: acknowledged once, it is there for ever.
+    pub(crate) async fn submit(&self, engine: &Engine, plan: &Plan) {
+        let args = SubmitArgs { plan: plan.json.clone(), dry_run: None, request_id: Some(plan.id.clone()) };
+        let known = self.acknowledged.lock().unwrap().contains(&plan.id);
+        match engine.submit(&caller(), args).await {
+            Ok(reply) => {
+                if !known {
+                    self.chaos().step(format!("submitted {}", plan.id));
+                }
+                if reply.run_id.as_ref() != Some(&plan.id) || (known && !reply.deduplicated) {
+                    self.world.checker.fail(format!("C03: {} was submitted anew: {reply:?}", plan.id));
+                }
+                if !self.world.checker.has(&plan.id) {
+                    self.world.checker.fail(format!("I1: {} is acknowledged and not there", plan.id));
+                }
+                self.acknowledged.lock().unwrap().insert(plan.id.clone());
+            }
+            Err(error) => self.refused("submit", &error, &[]),
+        }
+    }
+
+    /// The same id with other content is refused, whenever it comes after the first.
+    async fn conflict(&self, engine: &Engine) {
+        let plan = self.any();
+        if !self.acknowledged.lock().unwrap().contains(&plan.id) {
+            return;
+        }
+        let mut other = plan.json.clone();
+        other["items"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({ "id": "one-more", "inputs": { "subagent": "noop", "workerInput": { "prompt": "more" } } }));
+        match engine.submit(&caller(), SubmitArgs { plan: other, dry_run: None, request_id: None }).await {
+            Ok(reply) => self.world.checker.fail(format!("C03: other content under one id: {reply:?}")),
+            Err(error) => self.refused("submit", &error, &["run-conflict"]),
+        }
+    }
+
+    async fn inbox(&self, engine: &Engine) -> Vec<InboxRow> {
+        let args = StatusArgs { view: Some(View::Inbox), limit: Some(100), ..StatusArgs::default() };
+        match engine.status(&caller(), args).await {
+            Ok(reply) => reply.inbox,
+            Err(error) => {
+                self.refused("status", &error, &[]);
+                Vec::new()
+            }
+        }
+    }
+
+    async fn answer_one(&self, engine: &Engine) {
+        let rows = self.inbox(engine).await;
+        if rows.is_empty() {
+            return;
+        }
+        let at = self.chaos().below(u32::try_from(rows.len()).unwrap()) as usize;
+        self.answer(engine, &rows[at]).await;
+    }
+
+    /// Answers a question or releases a hold.
+    async fn answer(&self, engine: &Engine, row: &InboxRow) {
+        let question_id = row.question_id.map(|id| u32::try_from(id).unwrap());
+        let text = question_id.is_some().then(|| "yes".to_owned());
+        let (run_id, item_id) = (row.run_id.clone(), row.item_id.clone().filter(|_| question_id.is_some()));
+        let args = AnswerArgs { run_id, item_id, question_id, text, ..AnswerArgs::default() };
+        // Somebody else may have been faster, or the item or run ended.
+        if let Err(error) = engine.answer(&caller(), args).await {
+            self.refused("answer", &error, &["question-unknown", "question-answered", "not-held", "run-over"]);
+        }
+    }
+
+    /// Answers what is not asked.
+    async fn stale_answer(&self, engine: &Engine) {
+        if !self.chaos().strikes("answer-stale", 1000) {
+            return;
+        }
+        let plan = self.any();
+        let args = AnswerArgs {
+            run_id: plan.id.clone(),
+            item_id: plan.items.keys().next().cloned(),
+            question_id: Some(self.chaos().below(40)),
+            text: Some("yes".to_owned()),
+            ..AnswerArgs::default()
+        };
+        if let Err(error) = engine.answer(&caller(), args).await {
+            let expected = ["question-unknown", "question-answered", "run-unknown", "run-over"];
+            self.refused("answer", &error, &expected);
+        }
+    }
+
+    async fn cancel(&self, engine: &Engine) {
+        if !self.chaos().strikes("cancel", 300) {
+            return;
+        }
+        let plan = self.any();
+        let names: Vec<&String> = plan.items.keys().collect();
+        let item = names[self.chaos().below(u32::try_from(names.len()).unwrap()) as usize];
+        let item_id = (self.chaos().below(3) > 0).then(|| item.clone());
+        let args =
+            CancelArgs { run_id: plan.id.clone(), item_id, mode: Some(CancelMode::Stop), reason: "no more".to_owned() };
+        match engine.cancel(&caller(), args).await {
+            Ok(reply) => self.chaos().step(format!("cancelled {} {:?}: {}", plan.id, reply.item_id, reply.state)),
+            Err(error) => self.refused("cancel", &error, &["run-unknown", "run-over", "item-over"]),
+        }
+    }
+
+    async fn hold(&self, engine: &Engine) {
+        if !self.chaos().strikes("hold", 500) {
+            return;
+        }
+        let run_id = self.any().id.clone();
+        let args = CancelArgs { run_id, item_id: None, mode: Some(CancelMode::Hold), reason: "wait".to_owned() };
+        if let Err(error) = engine.cancel(&caller(), args).await {
+            self.refused("cancel", &error, &["run-unknown", "run-over", "held-already"]);
+        }
+    }
+
+    async fn watch(&self, engine: &Engine) {
+        let wait_seconds = Some(self.chaos().below(20));
+        let until = if self.chaos().below(2) == 0 { Until::Terminal } else { Until::Change };
+        let args = WatchArgs { until: Some(until), wait_seconds, ..WatchArgs::default() };
+        if let Err(error) = engine.watch(&caller(), args, &|_| {}).await {
+            self.refused("watch", &error, &[]);
+        }
+    }
+
+    /// All runs as one client sees them.
+    pub(crate) async fn runs(&self, engine: &Engine) -> Vec<RunRow> {
+        let args = StatusArgs { view: Some(View::Runs), limit: Some(100), ..StatusArgs::default() };
+        engine.status(&caller(), args).await.map_or_else(|_| Vec::new(), |reply| reply.runs)
+    }
+
+    /// Releases and answers all that waits for somebody.
+    pub(crate) async fn settle(&self, engine: &Engine) {
+        for row in self.inbox(engine).await {
+            self.answer(engine, &row).await;
+        }
+    }
+
+    /// What is refused is refused for a fault or for one of these reasons.
+    fn refused(&self, tool: &str, error: &OpError, codes: &[&str]) {
+        let faults =
+            ["store-busy", "store-failed", "store-closed", "disk-full", "blob-io", "blob-failed", "home-not-writable"];
+        let code = error.first().code;
+        self.chaos().step(format!("{tool}: {code}"));
+        if !codes.contains(&code.as_str()) && !faults.contains(&code.as_str()) {
+            self.world.checker.fail(format!("{tool} is refused with {error:?}"));
+        }
+    }
+}

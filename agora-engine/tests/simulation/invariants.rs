@@ -1,0 +1,251 @@
+//! What must hold after every commit, checked on the entries alone, by code that shares nothing with the engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::plans::Plan;
+
+/// The most attempts of each queue at once, as the configuration says.
+pub(crate) const QUEUES: [(&str, usize); 2] = [("default", 3), ("other", 2)];
+
+#[derive(Debug, Default)]
+struct Item {
+    state: String,
+    fence: u64,
+    attempts: u64,
+    /// The running attempt's locks.
+    running: Option<Vec<String>>,
+    done: u64,
+    cancel_asked: bool,
+    open_question: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    queue: String,
+    entries: u64,
+    items: BTreeMap<String, Item>,
+    logged: bool,
+    held: bool,
+    completed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    /// The last position of `entries` that was looked at.
+    seen: i64,
+    runs: BTreeMap<String, Run>,
+    /// Lock key to who holds it.
+    locks: BTreeMap<String, (String, String)>,
+}
+
+/// Follows the entries.
+pub(crate) struct Checker {
+    conn: Mutex<Option<Connection>>,
+    model: Mutex<Model>,
+    plans: BTreeMap<String, Plan>,
+    broken: Mutex<Option<String>>,
+    told: Notify,
+}
+
+impl Checker {
+    pub(crate) fn new(plans: &[Plan]) -> Self {
+        let plans = plans.iter().map(|plan| (plan.id.clone(), plan.clone())).collect();
+        Self { conn: Mutex::default(), model: Mutex::default(), plans, broken: Mutex::default(), told: Notify::new() }
+    }
+
+    /// Opens the store, once it is made.
+    pub(crate) fn open(&self, store: &Path) {
+        let conn = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        *self.conn.lock().unwrap() = Some(conn);
+    }
+
+    /// Returns once an invariant is broken.
+    pub(crate) async fn broken(&self) -> String {
+        loop {
+            if let Some(why) = self.broken.lock().unwrap().clone() {
+                return why;
+            }
+            self.told.notified().await;
+        }
+    }
+
+    /// Says that an invariant is broken; the first one counts.
+    pub(crate) fn fail(&self, why: String) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.told.notify_waiters();
+        self.told.notify_one();
+    }
+
+    /// Whether a run was ever opened.
+    pub(crate) fn has(&self, run: &str) -> bool {
+        self.model.lock().unwrap().runs.contains_key(run)
+    }
+
+    /// Whether every run that was opened is completed.
+    pub(crate) fn all_completed(&self) -> bool {
+        self.model.lock().unwrap().runs.values().all(|run| run.completed)
+    }
+
+    /// How many attempts were leased.
+    pub(crate) fn leased(&self, run: &str, item: &str) -> u64 {
+        let model = self.model.lock().unwrap();
+        model.runs.get(run).and_then(|run| run.items.get(item)).map_or(0, |item| item.attempts)
+    }
+
+    /// Looks at what was committed since the last look.
+    pub(crate) fn look(&self) {
+        let conn = self.conn.lock().unwrap();
+        let Some(conn) = conn.as_ref() else { return };
+        let mut model = self.model.lock().unwrap();
+        let mut statement = conn.prepare_cached("SELECT pos, bytes FROM entries WHERE pos > ?1 ORDER BY pos").unwrap();
+        let rows = statement.query_map([model.seen], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))).unwrap();
+        for (pos, bytes) in rows.map(Result::unwrap) {
+            model.seen = pos;
+            let entry: Value = serde_json::from_slice(&bytes).unwrap();
+            if let Err(why) = self.apply(&mut model, &entry) {
+                self.fail(format!("{why}: {entry}"));
+            }
+        }
+        for (queue, most) in QUEUES {
+            let runs = model.runs.values().filter(|run| run.queue == queue);
+            let running = runs.flat_map(|run| run.items.values()).filter(|item| item.running.is_some()).count();
+            if running > most {
+                self.fail(format!("{running} attempts run in the queue {queue} of {most}"));
+            }
+        }
+    }
+
+    fn apply(&self, model: &mut Model, entry: &Value) -> Result<(), String> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (id, kind, body) = (text(&entry["run"]), text(&entry["type"]), &entry["body"]);
+        let plan = self.plans.get(&id).ok_or("a run that nobody submitted")?;
+        if kind == "run.opened" {
+            let queue = text(&plan.json["queue"]);
+            if model.runs.insert(id, Run { queue, ..Run::default() }).is_some() {
+                return Err("I1: a run is opened twice".to_owned());
+            }
+        }
+        let Model { runs, locks, .. } = model;
+        let id = text(&entry["run"]);
+        let run = runs.get_mut(&id).ok_or("I6: an entry before its run's opening")?;
+        if entry["seq"].as_u64() != Some(run.entries) {
+            return Err(format!("I6: not entry {}", run.entries));
+        }
+        run.entries += 1;
+        if run.completed {
+            return Err("I8: an entry after the completion".to_owned());
+        }
+        let name = text(&body["item"]);
+        let states: BTreeMap<String, String> =
+            run.items.iter().map(|(name, item)| (name.clone(), item.state.clone())).collect();
+        let state_of = |name: &String| states.get(name).cloned().unwrap_or_default();
+        match kind.as_str() {
+            "run.opened" | "question.asked" => {}
+            "items.added" => {
+                for name in plan.items.keys() {
+                    let item = Item { state: "pending".to_owned(), ..Item::default() };
+                    if run.items.insert(name.clone(), item).is_some() {
+                        return Err("an item is added twice".to_owned());
+                    }
+                }
+            }
+            "run.logged" => run.logged = true,
+            "hold.set" => run.held = true,
+            "hold.released" => run.held = false,
+            "run.completed" => {
+                run.completed = true;
+                let terminal = ["done", "failed", "skipped", "cancelled", "denied"];
+                if !states.values().all(|state| terminal.contains(&state.as_str())) {
+                    return Err("I8: a run is completed before its items".to_owned());
+                }
+            }
+            "cancel.requested" => {
+                for (id, item) in &mut run.items {
+                    item.cancel_asked |= body.get("item").is_none() || *id == name;
+                }
+            }
+            "question.answered" => {
+                let asked = body["asked"].as_u64();
+                let item = run.items.values_mut().find(|item| item.open_question == asked && asked.is_some());
+                item.ok_or("C13: an answer to no open question")?.open_question = None;
+            }
+            _ => {
+                let before = state_of(&name);
+                let deps: Vec<String> = plan.items.get(&name).ok_or("an item that is not in the plan")?.clone();
+                let (held, logged) = (run.held, run.logged);
+                let item = run.items.get_mut(&name).ok_or("an item that was not added")?;
+                match kind.as_str() {
+                    "item.ready" | "item.retried" => {
+                        "ready".clone_into(&mut item.state);
+                        if !deps.iter().all(|dep| state_of(dep) == "done") {
+                            return Err("I3: ready before what it depends on is done".to_owned());
+                        }
+                    }
+                    "attempt.leased" => {
+                        let fence = body["fence"].as_u64().unwrap_or(0);
+                        item.attempts += 1;
+                        let problem = [
+                            (before != "ready", "a lease of an item that is not ready"),
+                            (item.running.is_some(), "I10: a second lease beside the first"),
+                            (fence <= item.fence, "I7: a fence that does not rise"),
+                            (body["attempt"].as_u64() != Some(item.attempts), "an attempt out of turn"),
+                            (item.done > 0, "C01: an accepted item runs again"),
+                            (item.cancel_asked, "C06: a lease after a cancel"),
+                            (held, "a lease in a held run"),
+                            (!logged, "a lease before the log vouches for the run"),
+                            (!deps.iter().all(|dep| state_of(dep) == "done"), "I3: a lease before its dependencies"),
+                        ];
+                        if let Some((_, why)) = problem.iter().find(|(broken, _)| *broken) {
+                            return Err((*why).to_owned());
+                        }
+                        item.fence = fence;
+                        "running".clone_into(&mut item.state);
+                        let keys: Vec<String> = body["locks"].as_array().into_iter().flatten().map(text).collect();
+                        for key in &keys {
+                            if locks.insert(key.clone(), (id.clone(), name.clone())).is_some() {
+                                return Err(format!("I4: the lock {key} is held twice"));
+                            }
+                        }
+                        item.running = Some(keys);
+                    }
+                    "attempt.started" | "attempt.finished" => {
+                        if body["fence"].as_u64() != Some(item.fence) || item.running.is_none() {
+                            return Err("I7: an attempt that is not the running one".to_owned());
+                        }
+                        if kind == "attempt.finished" {
+                            for key in item.running.take().unwrap_or_default() {
+                                locks.remove(&key);
+                            }
+                        }
+                    }
+                    "item.done" => {
+                        "done".clone_into(&mut item.state);
+                        item.done += 1;
+                        if item.done > 1 || item.cancel_asked {
+                            return Err("I2: accepted twice, or after a cancel".to_owned());
+                        }
+                    }
+                    "item.waiting" => {
+                        "waiting".clone_into(&mut item.state);
+                        item.open_question = body["asked"].as_u64();
+                    }
+                    "item.failed" | "item.skipped" | "item.cancelled" | "item.denied" => {
+                        item.state = kind.trim_start_matches("item.").to_owned();
+                        if item.running.is_some() {
+                            return Err("an item ends while its attempt runs".to_owned());
+                        }
+                        item.open_question = None;
+                    }
+                    other => return Err(format!("an entry that is not known here: {other}")),
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! One schedule: processes come, work, die and come back while everything breaks; then nothing breaks any more and every run
+//! must end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agora_engine::{Engine, Options};
+use agora_testkit::simulation::{Chaos, Life};
+use tokio::task::JoinSet;
+
+use super::client::Desk;
+use super::common::{Home, check};
+use super::invariants::{Checker, QUEUES};
+use super::machine::{Process, World};
+use super::plans;
+
+/// The longest that a calm world may take to end all runs: far beyond every deadline and back-off of theirs.
+const CALM: Duration = Duration::from_secs(12 * 3600);
+
+/// Plays a schedule.
+///
+/// # Panics
+/// When an invariant is broken.
+pub(crate) async fn play(chaos: Chaos) {
+    let plans: Vec<_> = (0..1 + chaos.below(3) as usize).map(|at| plans::draw(&chaos, at)).collect();
+    let checker = Arc::new(Checker::new(&plans));
+    let memory = if Path::new("/dev/shm").is_dir() { Path::new("/dev/shm").to_owned() } else { std::env::temp_dir() };
+    let home = Home::new_in(&memory).await;
+    let queues = QUEUES.map(|(name, most)| format!("[queues.{name}]\nconcurrency = {most}\n")).concat();
+    std::fs::write(home.path().join("agora.toml"), format!("{queues}[targets.local]\nprofiles = [\"none\"]\n"))
+        .unwrap();
+    let world = World::new(chaos.clone(), home.memory.clone(), Arc::clone(&checker));
+    // The store is there before clients come; whoever made it may have died of it.
+    while Engine::open(options(home.path(), &Process { world: world.clone(), life: Life::default() })).await.is_err() {}
+    checker.open(&home.path().join("store.db"));
+    let desk = Desk { plans: Arc::new(plans), acknowledged: Arc::default(), world: world.clone() };
+
+    let over = Life::default();
+    let mut processes = JoinSet::new();
+    for _ in 0..=chaos.below(5) {
+        processes.spawn(incarnations(home.path().to_owned(), desk.clone(), over.clone()));
+    }
+    let turns = world.clone();
+    processes.spawn(async move {
+        loop {
+            tokio::time::sleep(turns.chaos.pause(60_000)).await;
+            if turns.chaos.strikes("clock-jump", 300) {
+                turns.turn_clock(i64::from(turns.chaos.below(7_200_000)) - 3_600_000);
+            }
+            if turns.chaos.is_calm() {
+                std::future::pending::<()>().await;
+            }
+        }
+    });
+    let stormy = Duration::from_secs(20) + chaos.pause(120_000);
+    tokio::select! {
+        biased;
+        why = checker.broken() => panic!("{why}"),
+        () = tokio::time::sleep(stormy) => {}
+    }
+    chaos.step("calm");
+    chaos.calm_down();
+    tokio::select! {
+        biased;
+        why = checker.broken() => panic!("{why}"),
+        ended = tokio::time::timeout(CALM, settle(home.path(), &desk)) => {
+            assert!(ended.is_ok(), "I12: in a calm world not every run ends");
+        }
+    }
+    over.kill();
+    while processes.len() > 1 {
+        processes.join_next().await;
+    }
+    processes.shutdown().await;
+    finish(home.path(), &desk).await;
+}
+
+fn options(home: &Path, process: &Process) -> Options {
+    let process = Arc::new(process.clone());
+    Options { host: process.clone(), ..Options::new(home.to_owned(), process) }
+}
+
+/// One process after another in the place of one client.
+async fn incarnations(home: std::path::PathBuf, desk: Desk, over: Life) {
+    let chaos = desk.world.chaos.clone();
+    while over.lives() {
+        let life = Life::default();
+        let process = Process { world: desk.world.clone(), life: life.clone() };
+        chaos.step("a process begins");
+        if let Ok(engine) = Engine::open(options(&home, &process)).await {
+            let driver = engine.drive();
+            let mut client = JoinSet::new();
+            client.spawn(desk.clone().work(Arc::clone(&engine)));
+            let ends = async {
+                loop {
+                    tokio::time::sleep(chaos.pause(60_000)).await;
+                    if chaos.strikes("crash-any-time", 300) {
+                        break false;
+                    }
+                    if chaos.strikes("orderly-stop", 200) {
+                        break true;
+                    }
+                    if chaos.strikes("client-gone", 200) {
+                        client.shutdown().await;
+                        client.spawn(desk.clone().work(Arc::clone(&engine)));
+                    }
+                }
+            };
+            let orderly = tokio::select! {
+                biased;
+                () = life.killed() => false,
+                () = driver.ended() => true,
+                orderly = ends => orderly,
+                () = over.killed() => true,
+            };
+            if orderly {
+                driver.stop().await;
+            } else {
+                life.kill();
+                drop(driver);
+            }
+        }
+        life.kill();
+        tokio::time::sleep(chaos.pause(3_000)).await;
+    }
+}
+
+/// In a calm world: submits what was never acknowledged, answers and releases, until every run is over and sealed.
+async fn settle(home: &Path, desk: &Desk) {
+    let process = Process { world: desk.world.clone(), life: Life::default() };
+    let engine = Engine::open(options(home, &process)).await.unwrap();
+    loop {
+        for plan in desk.plans.iter() {
+            desk.submit(&engine, plan).await;
+        }
+        desk.settle(&engine).await;
+        let runs = desk.runs(&engine).await;
+        if runs.len() == desk.plans.len() && runs.iter().all(|run| run.sealed) && desk.world.checker.all_completed() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// What must hold at the end: a driver sweeps, and everything agrees with everything.
+async fn finish(home: &Path, desk: &Desk) {
+    let process = Process { world: desk.world.clone(), life: Life::default() };
+    let engine = Engine::open(options(home, &process)).await.unwrap();
+    let driver = engine.drive();
+    assert!(driver.idle().await, "the last driver does not come to rest");
+    driver.stop().await;
+    let ids: Vec<&str> = desk.plans.iter().map(|plan| plan.id.as_str()).collect();
+    check(&engine, &ids).await;
+    let running = desk.world.boxes.running();
+    assert!(running.is_empty(), "I10: boxes without a lease: {running:?}");
+    let left: Vec<_> = std::fs::read_dir(home.join("attempts")).into_iter().flatten().collect();
+    assert!(left.is_empty(), "attempts are left behind: {left:?}");
+    for (attempt, starts) in desk.world.boxes.starts() {
+        assert_eq!(starts, 1, "C05: {attempt:?} was started again");
+        let leased = desk.world.checker.leased(attempt.run.as_str(), attempt.item.as_str());
+        assert!(attempt.attempt <= leased, "a box without a lease: {attempt:?}");
+    }
+}
