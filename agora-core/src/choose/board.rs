@@ -130,6 +130,12 @@ impl Board {
         self.index.next_due()
     }
 
+    /// The wall clock leapt: back-offs that are under way last as long as they were meant to. A board that is made anew
+    /// from the records does not know of it.
+    pub fn leap(&mut self, by_ms: u64, back: bool) {
+        self.index.leap(by_ms, back);
+    }
+
     fn free_slots(&self, queue: &Enc, capacity: &Capacity) -> u64 {
         capacity.queues.get(queue).copied().unwrap_or(0).saturating_sub(self.index.running(queue))
     }

@@ -7,9 +7,10 @@
 //!        ▲──────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! `turn.rs` is one transaction; `task.rs` the loop around it. Whatever is in flight when a driver
+//! `turn.rs` is one transaction; `task.rs` the loop around it; `clock.rs` notices when the wall clock leaps. Whatever is in flight when a driver
 //! dies is derived again from the journal by the next one.
 
+mod clock;
 mod lock;
 mod task;
 mod turn;

@@ -14,6 +14,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::Input;
+use super::clock::{Clocks, Leap};
 use super::turn::{self, Known, Turn};
 use crate::config::Config;
 use crate::hub::Hub;
@@ -149,6 +150,7 @@ struct Loop {
     inputs: mpsc::UnboundedReceiver<Input>,
     phase: watch::Sender<Phase>,
     known: Arc<Mutex<Known>>,
+    clocks: Clocks,
     live: BTreeMap<AttemptId, (Control, AbortHandle)>,
     /// All that is performed; it ends with the loop.
     tasks: JoinSet<()>,
@@ -161,6 +163,7 @@ impl Loop {
     fn new(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>, phase: watch::Sender<Phase>) -> Self {
         let known = Known { capacity: turn::capacity(&parts.config), ..Known::default() };
         Self {
+            clocks: Clocks::new(parts.world.host.as_ref()),
             parts,
             inputs,
             phase,
@@ -248,16 +251,23 @@ impl Loop {
         let revoked = self.parts.hub.revoked().await;
         let (known, config) = (Arc::clone(&self.known), Arc::clone(&self.parts.config));
         let taken = Arc::clone(&inputs);
+        let leap = self.clocks.look(self.parts.world.host.as_ref());
+        if let Some(Leap { by_ms, back }) = leap {
+            tracing::warn!(by_ms, back, "the wall clock leapt");
+        }
         let result = self
             .parts
             .journal
             .call(move |ledger| {
                 let mut known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 known.revoked = revoked;
+                known.leap = leap;
                 turn::take(ledger, &config, &mut known, &taken)
             })
             .await;
-        if result.is_err() {
+        if result.is_ok() {
+            self.clocks.recorded();
+        } else {
             // Nothing of a failed turn is stored: its inputs come again.
             pending.extend(Arc::try_unwrap(inputs).unwrap_or_default());
         }

@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "the bench uses more of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod clock;
 mod damage;
 mod driving;
 mod evidence;
