@@ -156,10 +156,13 @@ impl Board {
                 let question = item.question.as_ref().map_or(0, |question| question.asked);
                 vec![Blocked::Question { question }]
             }
-            ItemStatus::Running if item.is_stopping() => vec![Blocked::Stopping],
             ItemStatus::Ready => self.blocked_ready(run, ix, now, capacity),
-            ItemStatus::Running
-            | ItemStatus::Done
+            ItemStatus::Running => match item.stop() {
+                Some(stop) if item.is_stop_unverified(now) => vec![Blocked::StopUnverified { since: stop.at }],
+                Some(_) => vec![Blocked::Stopping],
+                None => Vec::new(),
+            },
+            ItemStatus::Done
             | ItemStatus::Failed
             | ItemStatus::Skipped
             | ItemStatus::Cancelled

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use agora_core::choose::Capacity;
 use agora_core::decide::{self, Decision, Effect, Refusal};
-use agora_core::id::{Enc, RunId};
+use agora_core::id::{Enc, RunId, Word};
 use agora_core::record::LogRecord;
 use agora_core::state::RunState;
 use agora_core::time::Time;
@@ -46,6 +46,7 @@ impl Known {
             }
             Input::Started(..)
             | Input::Finished(_)
+            | Input::Expired(_)
             | Input::Logged(..)
             | Input::NotLogged(_)
             | Input::Sealed(_, false) => {}
@@ -184,6 +185,10 @@ fn decide_input(tx: &mut Tx<'_>, input: &Input) -> Result<Vec<Effect>, StoreErro
                 vec![Effect::Remove(AttemptId { run, item, attempt, fence })]
             };
             commit(tx, &finish.run, |state| decide::finish(state, (**finish).clone(), now), stale)
+        }
+        Input::Expired(attempt) => {
+            let reason = Word::new(Reason::Wall.as_str()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            commit(tx, &attempt.run, |state| decide::expire(state, attempt, reason), |_| Vec::new())
         }
         Input::Logged(runs, place) => {
             let mut effects = Vec::new();

@@ -1,11 +1,15 @@
-//! A clock that stands still until a test turns it.
+//! A clock that stands still until a test turns it, and one that follows the time of a runtime that is paused.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use agora_core::time::Time;
-use agora_engine::host::{Host, Machine};
+use agora_engine::host::{Host, Machine, Serial};
+use agora_engine::wake::Wake;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 /// The clock. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -42,5 +46,51 @@ impl Host for HandClock {
 
     fn steady(&self) -> Duration {
         Duration::from_micros(self.steady.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
+
+/// A machine in a runtime whose time is paused: what waits for a timer has it at once, and nothing else passes time. Clones
+/// are the same machine.
+#[derive(Debug, Clone)]
+pub(crate) struct PlayedClock {
+    began: (Time, Instant),
+    commits: broadcast::Sender<()>,
+}
+
+impl PlayedClock {
+    pub(crate) fn new() -> Self {
+        Self { began: (Machine.now(), Instant::now()), commits: broadcast::Sender::new(16) }
+    }
+
+    /// How much time has passed.
+    pub(crate) fn passed(&self) -> Duration {
+        self.began.1.elapsed()
+    }
+}
+
+impl Host for PlayedClock {
+    fn now(&self) -> Time {
+        self.began.0.plus_ms(u64::try_from(self.passed().as_millis()).unwrap())
+    }
+
+    fn steady(&self) -> Duration {
+        self.passed()
+    }
+
+    // A thread of its own would be something that a runtime without work does not wait for.
+    fn serial(&self) -> std::io::Result<Serial> {
+        Ok(Box::new(|job| {
+            job();
+            true
+        }))
+    }
+
+    fn wake(&self, _: &Path) -> Wake {
+        Wake::of(self.commits.clone())
+    }
+
+    fn tell(&self, _: &Path) {
+        // Nobody may listen.
+        let _ = self.commits.send(());
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use agora_core::limits::STOP_SECONDS_MAX;
+use agora_core::time::Time;
+use agora_testkit::simulation::Boxes;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -22,6 +25,14 @@ struct Item {
     running: Option<Vec<String>>,
     done: u64,
     cancel_asked: bool,
+    /// Whether the running attempt's deadline was recorded as passed.
+    expired: bool,
+    /// Whether it was running when its run was parked.
+    parked: bool,
+    /// How its latest attempt ended.
+    outcome: String,
+    /// When its running attempt was first asked to stop.
+    stop_asked: Option<Time>,
     open_question: Option<u64>,
 }
 
@@ -51,18 +62,37 @@ pub(crate) struct Checker {
     plans: BTreeMap<String, Plan>,
     broken: Mutex<Option<String>>,
     told: Notify,
+    boxes: OnceLock<Boxes>,
 }
 
 impl Checker {
     pub(crate) fn new(plans: &[Plan]) -> Self {
         let plans = plans.iter().map(|plan| (plan.id.clone(), plan.clone())).collect();
-        Self { conn: Mutex::default(), model: Mutex::default(), plans, broken: Mutex::default(), told: Notify::new() }
+        Self {
+            conn: Mutex::default(),
+            model: Mutex::default(),
+            plans,
+            broken: Mutex::default(),
+            told: Notify::new(),
+            boxes: OnceLock::new(),
+        }
     }
 
     /// Opens the store, once it is made.
     pub(crate) fn open(&self, store: &Path) {
         let conn = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         *self.conn.lock().unwrap() = Some(conn);
+    }
+
+    /// Has the entries held against the boxes that really run.
+    pub(crate) fn watch(&self, boxes: Boxes) {
+        assert!(self.boxes.set(boxes).is_ok(), "there is one world");
+    }
+
+    /// Whether a box of the item's newest attempt runs.
+    fn runs(&self, run: &str, item: &str, fence: u64) -> bool {
+        let running = self.boxes.get().map(Boxes::running).unwrap_or_default();
+        running.iter().any(|box_| (box_.run.as_str(), box_.item.as_str(), box_.fence) == (run, item, fence))
     }
 
     /// Returns once an invariant is broken.
@@ -123,6 +153,7 @@ impl Checker {
 
     fn apply(&self, model: &mut Model, entry: &Value) -> Result<(), String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let at: Time = text(&entry["at"]).parse().map_err(|_| "a time that is none")?;
         let (id, kind, body) = (text(&entry["run"]), text(&entry["type"]), &entry["body"]);
         let plan = self.plans.get(&id).ok_or("a run that nobody submitted")?;
         if kind == "run.opened" {
@@ -156,7 +187,13 @@ impl Checker {
                 }
             }
             "run.logged" => run.logged = true,
-            "hold.set" => run.held = true,
+            "hold.set" => {
+                run.held = true;
+                for item in run.items.values_mut().filter(|item| body["mode"] == "park" && item.running.is_some()) {
+                    item.parked = true;
+                    item.stop_asked.get_or_insert(at);
+                }
+            }
             "hold.released" => run.held = false,
             "run.completed" => {
                 run.completed = true;
@@ -167,7 +204,20 @@ impl Checker {
             }
             "cancel.requested" => {
                 for (id, item) in &mut run.items {
-                    item.cancel_asked |= body.get("item").is_none() || *id == name;
+                    if body.get("item").is_some() && *id != name {
+                        continue;
+                    }
+                    if item.running.is_some() {
+                        item.stop_asked.get_or_insert(at);
+                    }
+                    if body["scope"] == "attempt" {
+                        item.expired = true;
+                        if body["attempt"].as_u64() != Some(item.attempts) || item.running.is_none() {
+                            return Err("the deadline of an attempt that does not run".to_owned());
+                        }
+                    } else {
+                        item.cancel_asked = true;
+                    }
                 }
             }
             "question.answered" => {
@@ -179,12 +229,16 @@ impl Checker {
                 let before = state_of(&name);
                 let deps: Vec<String> = plan.items.get(&name).ok_or("an item that is not in the plan")?.clone();
                 let (held, logged) = (run.held, run.logged);
+                let by_engine = entry["actor"] == "engine";
                 let item = run.items.get_mut(&name).ok_or("an item that was not added")?;
                 match kind.as_str() {
                     "item.ready" | "item.retried" => {
                         "ready".clone_into(&mut item.state);
                         if !deps.iter().all(|dep| state_of(dep) == "done") {
                             return Err("I3: ready before what it depends on is done".to_owned());
+                        }
+                        if kind == "item.retried" && item.outcome == "cancelled" && !item.parked {
+                            return Err("a retry of what was stopped for good".to_owned());
                         }
                     }
                     "attempt.leased" => {
@@ -205,6 +259,7 @@ impl Checker {
                             return Err((*why).to_owned());
                         }
                         item.fence = fence;
+                        (item.expired, item.parked, item.stop_asked) = (false, false, None);
                         "running".clone_into(&mut item.state);
                         let keys: Vec<String> = body["locks"].as_array().into_iter().flatten().map(text).collect();
                         for key in &keys {
@@ -219,6 +274,18 @@ impl Checker {
                             return Err("I7: an attempt that is not the running one".to_owned());
                         }
                         if kind == "attempt.finished" {
+                            item.outcome = text(&body["outcome"]);
+                            let expected = match (item.cancel_asked, item.expired) {
+                                (true, _) => Some("cancelled"),
+                                (false, true) => Some("failed"),
+                                (false, false) => None,
+                            };
+                            if expected.is_some_and(|outcome| body["outcome"] != outcome) {
+                                return Err("what was recorded before is not why it ended".to_owned());
+                            }
+                            if by_engine && self.runs(&id, &name, item.fence) {
+                                return Err("I10: an attempt ends and its box runs".to_owned());
+                            }
                             for key in item.running.take().unwrap_or_default() {
                                 locks.remove(&key);
                             }
@@ -239,6 +306,14 @@ impl Checker {
                         item.state = kind.trim_start_matches("item.").to_owned();
                         if item.running.is_some() {
                             return Err("an item ends while its attempt runs".to_owned());
+                        }
+                        let forced = body["proof"] == "forced";
+                        let waited = item.stop_asked.map_or(0, |asked| at.ms_since(asked));
+                        if forced == by_engine && kind == "item.cancelled" && item.attempts > 0 && before == "running" {
+                            return Err("who says that it is gone and how that is known do not agree".to_owned());
+                        }
+                        if forced && waited <= STOP_SECONDS_MAX * 1000 {
+                            return Err(format!("forced {waited} ms after it was asked to stop"));
                         }
                         item.open_question = None;
                     }

@@ -27,7 +27,7 @@ use agora_testkit::simulation::Chaos;
 /// How many schedules a plain test run plays.
 const SCHEDULES: u64 = 200;
 /// Every kind of fault: one that never strikes is no test.
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 36] = [
     "answer-stale",
     "blob-full",
     "blob-read",
@@ -42,6 +42,8 @@ const KINDS: [&str; 32] = [
     "disk-failed",
     "disk-full",
     "end-told-twice",
+    "force-too-early",
+    "forced",
     "hold",
     "launch-fails",
     "launch-fails-late",
@@ -51,7 +53,9 @@ const KINDS: [&str; 32] = [
     "orderly-stop",
     "outcome-cancelled-by-nobody",
     "outcome-of-another-fence",
+    "park",
     "remove-fails",
+    "stop-never",
     "stop-slow",
     "stop-unproven",
     "store-busy",

@@ -34,6 +34,7 @@ pub(crate) async fn play(chaos: Chaos) {
     // The store is there before clients come; whoever made it may have died of it.
     while Engine::open(options(home.path(), &Process { world: world.clone(), life: Life::default() })).await.is_err() {}
     checker.open(&home.path().join("store.db"));
+    checker.watch(world.boxes.clone());
     let desk = Desk { plans: Arc::new(plans), acknowledged: Arc::default(), world: world.clone() };
 
     let over = Life::default();
@@ -147,6 +148,7 @@ async fn settle(home: &Path, desk: &Desk) {
 async fn finish(home: &Path, desk: &Desk) {
     let process = Process { world: desk.world.clone(), life: Life::default() };
     let engine = Engine::open(options(home, &process)).await.unwrap();
+    desk.world.boxes.all_stoppable();
     let driver = engine.drive();
     assert!(driver.idle().await, "the last driver does not come to rest");
     driver.stop().await;

@@ -1,0 +1,93 @@
+//! The sweep: boxes that no lease covers are ended, and what ended attempts left is removed.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use agora_core::seam::{ComputeProvider, Found};
+use agora_core::worker::AttemptId;
+
+use super::Parts;
+use crate::journal::{Journal, StoreError};
+
+/// Ends boxes that no current lease owns (I10), and removes what ended attempts left. Says whether nothing of that is left to
+/// do. What there is is looked at before the leases are: what is leased meanwhile is none of the sweep's.
+pub(super) async fn sweep(parts: &Parts) -> bool {
+    let attempts = parts.world.home.join("attempts");
+    let folders = folders(&attempts);
+    let (mut seen, mut lists, mut known_all) = (BTreeSet::new(), Vec::new(), true);
+    for target in parts.config.targets.values().filter(|target| seen.insert(target.provider.as_str())) {
+        let listed = match parts.world.providers.compute(&parts.world.home, target) {
+            Ok(provider) => provider.list().await.map(|found| (provider, found)),
+            Err(error) => Err(error),
+        };
+        match listed {
+            Ok(listed) => lists.push(listed),
+            Err(error) => {
+                tracing::warn!(%error, "what a provider has is not known; it is not swept");
+                known_all = false;
+            }
+        }
+    }
+    let Ok(leased) = leased(&parts.journal).await else { return false };
+    let (mut known, mut swept) = (leased.clone(), known_all);
+    for (provider, found) in lists {
+        known.extend(found.iter().map(|found| found.attempt.clone()));
+        swept &= sweep_provider(provider.as_ref(), found, &leased).await;
+    }
+    if known_all {
+        let known = known.iter().map(AttemptId::folder_name).collect();
+        sweep_folders(&attempts, folders, &known);
+    }
+    swept
+}
+
+/// The attempts that hold a lease.
+async fn leased(journal: &Journal) -> Result<BTreeSet<AttemptId>, StoreError> {
+    journal
+        .call(|ledger| {
+            let running = ledger.board_ref().runs().flat_map(|run| {
+                let current = |item: &agora_core::state::ItemState| {
+                    let lease = item.lease.as_ref()?;
+                    let (attempt, fence) = (lease.attempt, lease.fence);
+                    Some(AttemptId { run: run.id.clone(), item: item.id.clone(), attempt, fence })
+                };
+                run.items.iter().filter_map(current).collect::<Vec<_>>()
+            });
+            Ok(running.collect::<BTreeSet<_>>())
+        })
+        .await
+}
+
+/// Ends and removes what nobody leases, and says whether all of it is gone.
+async fn sweep_provider(provider: &dyn ComputeProvider, found: Vec<Found>, leased: &BTreeSet<AttemptId>) -> bool {
+    let mut swept = true;
+    for orphan in found.into_iter().filter(|found| !leased.contains(&found.attempt)) {
+        if let Some(handle) = orphan.handle.filter(|_| orphan.alive)
+            && let Err(error) = provider.stop(&handle, true).await
+        {
+            tracing::error!(%handle, %error, "a box that nobody leases cannot be ended");
+            swept = false;
+            continue;
+        }
+        if let Err(error) = provider.remove(&orphan.attempt).await {
+            tracing::warn!(item = %orphan.attempt.item, %error, "an attempt's folder is left behind");
+        }
+    }
+    swept
+}
+
+/// The names of the attempts' folders.
+fn folders(attempts: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(attempts) else { return Vec::new() };
+    let is_attempt = |name: &String| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(is_attempt).collect()
+}
+
+/// Removes the folders of attempts that were prepared and never launched, and that no lease needs.
+fn sweep_folders(attempts: &Path, folders: Vec<String>, known: &BTreeSet<String>) {
+    for name in folders.into_iter().filter(|name| !known.contains(name)) {
+        if let Err(error) = std::fs::remove_dir_all(attempts.join(&name)) {
+            tracing::warn!(folder = name, %error, "an attempt's folder is left behind");
+        }
+    }
+}
