@@ -123,7 +123,7 @@ impl Desk {
 
     /// Answers what is not asked.
     async fn stale_answer(&self, engine: &Engine) {
-        if !self.chaos().strikes("answer-stale", 1000) {
+        if !self.chaos().wants("answer-stale", 1000) {
             return;
         }
         let plan = self.any();
@@ -141,7 +141,7 @@ impl Desk {
     }
 
     async fn cancel(&self, engine: &Engine) {
-        if !self.chaos().strikes("cancel", 300) {
+        if !self.chaos().wants("cancel", 300) {
             return;
         }
         let plan = self.any();
@@ -157,7 +157,7 @@ impl Desk {
     }
 
     async fn hold(&self, engine: &Engine) {
-        if !self.chaos().strikes("hold", 500) {
+        if !self.chaos().wants("hold", 500) {
             return;
         }
         let run_id = self.any().id.clone();
