@@ -11,6 +11,7 @@
 //! dies is derived again from the journal by the next one.
 
 mod lock;
+mod sweep;
 mod task;
 mod turn;
 

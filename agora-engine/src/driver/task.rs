@@ -1,19 +1,18 @@
 //! The loop around the turns: waits for inputs, commits and timers, takes a turn, performs what it led to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use agora_core::error::{Class, Coded as _, Problem};
 use agora_core::id::{Enc, RunId};
-use agora_core::seam::{ComputeError, ComputeProvider};
 use agora_core::worker::AttemptId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::Input;
+use super::sweep::sweep;
 use super::turn::{self, Known, Turn};
 use crate::config::Config;
 use crate::hub::Hub;
@@ -179,7 +178,7 @@ impl Loop {
             tracing::error!(%error, code = error.code(), "the store cannot be driven");
             return;
         }
-        self.sweep().await;
+        sweep(&self.parts).await;
         let mut due: Option<Duration> = Some(Duration::ZERO);
         let mut pending = Vec::new();
         let mut probed = Instant::now();
@@ -362,14 +361,6 @@ impl Loop {
             let done = sealed.is_ok();
             if !done {
                 tokio::time::sleep(SIGN_PAUSE).await;
-                let again = run.clone();
-                // The next turn derives the seal from the state again.
-                let _ = journal
-                    .call(move |ledger| {
-                        ledger.touch([again]);
-                        Ok(())
-                    })
-                    .await;
             }
             let _ = world.inputs.send(Input::Sealed(run, done));
         });
@@ -416,45 +407,6 @@ impl Loop {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).capacity.down = down;
     }
 
-    /// Ends boxes that no current lease owns (I10), and removes what ended attempts left.
-    async fn sweep(&self) {
-        let leased = self
-            .parts
-            .journal
-            .call(|ledger| {
-                let running = ledger.board_ref().runs().flat_map(|run| {
-                    let current = |item: &agora_core::state::ItemState| {
-                        let lease = item.lease.as_ref()?;
-                        let (attempt, fence) = (lease.attempt, lease.fence);
-                        Some(AttemptId { run: run.id.clone(), item: item.id.clone(), attempt, fence })
-                    };
-                    run.items.iter().filter_map(current).collect::<Vec<_>>()
-                });
-                Ok(running.collect::<BTreeSet<_>>())
-            })
-            .await;
-        let Ok(leased) = leased else { return };
-        let mut seen = BTreeSet::new();
-        let mut kept = Some(BTreeSet::new());
-        for target in self.parts.config.targets.values().filter(|target| seen.insert(target.provider.as_str())) {
-            let swept = match self.parts.world.providers.compute(&self.parts.world.home, target) {
-                Ok(provider) => sweep_provider(provider.as_ref(), &leased).await,
-                Err(error) => Err(error),
-            };
-            match swept {
-                Ok(found) => kept.iter_mut().for_each(|kept| kept.extend(found.clone())),
-                Err(error) => {
-                    tracing::warn!(%error, "what a provider has is not known; it is not swept");
-                    kept = None;
-                }
-            }
-        }
-        if let Some(kept) = kept {
-            let known = leased.union(&kept).map(AttemptId::folder_name).collect();
-            sweep_folders(&self.parts.world.home.join("attempts"), &known);
-        }
-    }
-
     /// Ends the loop's own tasks. Boxes go on.
     async fn end(mut self) {
         self.tasks.shutdown().await;
@@ -485,38 +437,4 @@ pub(crate) async fn probe(config: &Config, world: &World) -> BTreeMap<Enc, Strin
         }
     }
     down
-}
-
-/// Ends and removes what nobody leases, and returns all that was found.
-async fn sweep_provider(
-    provider: &dyn ComputeProvider,
-    leased: &BTreeSet<AttemptId>,
-) -> Result<BTreeSet<AttemptId>, ComputeError> {
-    let found = provider.list().await?;
-    let all = found.iter().map(|found| found.attempt.clone()).collect();
-    for orphan in found.into_iter().filter(|found| !leased.contains(&found.attempt)) {
-        if let Some(handle) = orphan.handle.filter(|_| orphan.alive)
-            && let Err(error) = provider.stop(&handle, true).await
-        {
-            tracing::error!(%handle, %error, "a box that nobody leases cannot be ended");
-            continue;
-        }
-        if let Err(error) = provider.remove(&orphan.attempt).await {
-            tracing::warn!(item = %orphan.attempt.item, %error, "an attempt's folder is left behind");
-        }
-    }
-    Ok(all)
-}
-
-/// Removes the folders of attempts that were prepared and never launched, and that no lease needs.
-fn sweep_folders(attempts: &Path, known: &BTreeSet<String>) {
-    let Ok(entries) = std::fs::read_dir(attempts) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let is_attempt = |name: &&str| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let Some(name) = name.to_str().filter(is_attempt).filter(|name| !known.contains(*name)) else { continue };
-        if let Err(error) = std::fs::remove_dir_all(attempts.join(name)) {
-            tracing::warn!(folder = name, %error, "an attempt's folder is left behind");
-        }
-    }
 }

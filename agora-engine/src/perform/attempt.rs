@@ -64,7 +64,7 @@ pub(crate) async fn life(world: World, assignment: Assignment, mut stop: watch::
 
 async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver<bool>) -> Result<Finish, Failure> {
     let provider = world.providers.compute(&world.home, &assignment.target).map_err(|e| compute_failure(&e))?;
-    let folder = world.providers.attempt_folder(&world.home, &assignment.attempt);
+    let folder = world.providers.attempts(&world.home).join(assignment.attempt.folder_name());
     let handle = match &assignment.handle {
         Some(handle) => handle.clone(),
         None => {

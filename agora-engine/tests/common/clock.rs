@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use agora_core::time::Time;
-use agora_engine::host::{Host, Machine};
+use agora_engine::host::{Host, ThisMachine};
 
 /// The clock. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ pub(crate) struct HandClock(Arc<AtomicI64>);
 impl HandClock {
     /// A clock that stands at the machine's time.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(Machine.now().micros())))
+        Self(Arc::new(AtomicI64::new(ThisMachine.now().micros())))
     }
 
     /// Turns it on by this many milliseconds; back, if they are negative.

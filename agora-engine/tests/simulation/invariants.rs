@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use agora_core::worker::AttemptId;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -96,6 +97,17 @@ impl Checker {
     pub(crate) fn leased(&self, run: &str, item: &str) -> u64 {
         let model = self.model.lock().unwrap();
         model.runs.get(run).and_then(|run| run.items.get(item)).map_or(0, |item| item.attempts)
+    }
+
+    /// Each box that runs is that of a current lease: locks are free only once nothing of their holder runs.
+    pub(crate) fn compare(&self, running: &[AttemptId]) {
+        let model = self.model.lock().unwrap();
+        for attempt in running {
+            let item = model.runs.get(attempt.run.as_str()).and_then(|run| run.items.get(attempt.item.as_str()));
+            if !item.is_some_and(|item| item.running.is_some() && item.fence == attempt.fence) {
+                self.fail(format!("I10, I4: a box runs without its lease: {attempt:?}"));
+            }
+        }
     }
 
     /// Looks at what was committed since the last look.
