@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use agora_core::worker::Status;
-use agora_engine::host::{Host as _, Machine};
+use agora_engine::host::{Host as _, ThisMachine};
 use agora_testkit::fakes::{FakeCompute, outcome_of};
 use serde_json::Value;
 
@@ -89,7 +89,7 @@ async fn latency() -> Vec<u64> {
     let launched: Arc<Mutex<BTreeMap<String, i64>>> = Arc::default();
     let notes = Arc::clone(&launched);
     let compute = FakeCompute::new(move |task, _| {
-        notes.lock().unwrap().insert(task.attempt.run.to_string(), Machine.now().micros());
+        notes.lock().unwrap().insert(task.attempt.run.to_string(), ThisMachine.now().micros());
         outcome_of(task, Status::Done)
     });
     let home = Home::with_files(compute).await;
@@ -119,7 +119,7 @@ async fn child(home: &Path) {
     let engine = Home::visit(home).await;
     for at in 0..SUBMISSIONS {
         let run = submit(&engine, fan_out(&format!("run-{at}"), 1)).await;
-        println!("{run} {}", Machine.now().micros());
+        println!("{run} {}", ThisMachine.now().micros());
         // One at a time: it is the wait of one submission that is measured, not that of a queue of them.
         wait_end(&engine, &[&run]).await;
     }

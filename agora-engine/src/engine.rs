@@ -9,14 +9,13 @@ use agora_core::record::{KeyRecord, LogRecord};
 use agora_core::registry::Seen;
 use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
 use agora_core::target::Target;
-use agora_core::worker::AttemptId;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Machine};
 use crate::driver::{self, Driver};
-use crate::host::{Host, Machine as ThisMachine};
+use crate::host::{Host, ThisMachine};
 use crate::hub::Hub;
 use crate::journal::{Journal, Stamp, StoreError};
 use crate::keys::{Keys, Role};
@@ -39,8 +38,8 @@ pub trait Providers: Send + Sync {
     /// # Errors
     /// As the store says.
     fn blobs(&self, home: &Path) -> Result<Arc<dyn BlobStore>, BlobError>;
-    /// The folder of an attempt, on this machine.
-    fn attempt_folder(&self, home: &Path, attempt: &AttemptId) -> PathBuf;
+    /// The folder of all attempts' folders, on this machine; each has the name that `AttemptId::folder_name` gives.
+    fn attempts(&self, home: &Path) -> PathBuf;
 }
 
 /// How to open an engine.

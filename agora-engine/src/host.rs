@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 pub use crate::driver::LockError;
 use crate::driver::acquire;
-use crate::wake::Wake;
+pub use crate::wake::Wake;
 
 /// Something to run on behalf of the journal.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -104,6 +104,6 @@ pub trait Host: Send + Sync + 'static {
 
 /// The machine as it is.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Machine;
+pub struct ThisMachine;
 
-impl Host for Machine {}
+impl Host for ThisMachine {}

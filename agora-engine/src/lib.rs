@@ -10,7 +10,7 @@ pub mod keys;
 pub mod operations;
 mod perform;
 pub mod registry;
-pub mod wake;
+mod wake;
 
 pub use driver::Driver;
 pub use engine::{Engine, OpenError, Options, Providers};

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use agora_core::seam::{ComputeProvider as _, LaunchSpec};
 use agora_core::target::{Profile, Target};
 use agora_core::worker::AttemptId;
-use agora_providers::process::{ProcessProvider, attempt_folder};
+use agora_providers::process::{ProcessProvider, attempts_folder};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -24,7 +24,8 @@ async fn launch() -> Result<(), Box<dyn std::error::Error>> {
     let home = Path::new(home);
     let attempt = AttemptId { run: run.parse()?, item: item.parse()?, attempt: 1, fence: 1 };
     let target = Target { profiles: vec![Profile::None], ..Target::default() };
-    let spec = LaunchSpec { folder: attempt_folder(home, &attempt), attempt, target, profile: Profile::None };
+    let folder = attempts_folder(home).join(attempt.folder_name());
+    let spec = LaunchSpec { folder, attempt, target, profile: Profile::None };
     let provider = ProcessProvider::new(home)?.with_worker(worker);
     let handle = provider.launch(&spec).await?.handle;
     std::io::stdout().write_all(format!("{handle}\n").as_bytes())?;

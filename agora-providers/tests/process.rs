@@ -5,13 +5,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use agora_core::id::Enc;
 use agora_core::seam::{ComputeError, ComputeProvider as _, Handle, LaunchSpec};
 use agora_core::target::{Profile, Target};
 use agora_core::worker::AttemptId;
-use agora_providers::process::{ProcessProvider, attempt_folder};
+use agora_providers::process::{ProcessProvider, attempts_folder};
 use agora_testkit::env::{binary, binary_folder};
 use agora_testkit::suites::compute::{Behaviour, SCRIPT_WORKER, lay_out, task, write_program};
 
@@ -103,6 +104,48 @@ async fn a_box_that_was_killed_is_gone_and_never_started_again() {
     provider.remove(&spec.attempt).await.unwrap();
 }
 
+/// Whoever removes the folder of a box that runs makes nobody believe that it is gone: its locks are somebody's until it is.
+#[tokio::test]
+async fn a_box_whose_folder_was_removed_is_gone_when_it_ends_and_not_before() {
+    let place = Place::new();
+    let spec = place.spec("bare", Behaviour::Stubborn);
+    let provider = place.open();
+    let handle = provider.launch(&spec).await.unwrap().handle;
+    up(&spec.folder).await;
+    let elsewhere = place.home.path().join("elsewhere");
+    std::fs::rename(&spec.folder, &elsewhere).unwrap();
+    let provider = Arc::new(provider);
+    // The launch itself waits for its child.
+    let before = watches(pid_of(&handle));
+    let wait = tokio::spawn({
+        let (provider, handle) = (Arc::clone(&provider), handle.clone());
+        async move { provider.wait(&handle).await }
+    });
+    while !wait.is_finished() && watches(pid_of(&handle)) == before {
+        tokio::task::yield_now().await;
+    }
+    assert!(!wait.is_finished(), "its process runs");
+    rustix::process::kill_process(pid_of(&handle), rustix::process::Signal::KILL).unwrap();
+    end_by_folder(&elsewhere);
+    assert_eq!(wait.await.unwrap().unwrap().detail.as_deref(), Some("its folder is gone"));
+    assert!(matches!(provider.wait(&handle).await, Err(ComputeError::Unknown(_))), "now nothing tells of it");
+}
+
+/// How often the runtime waits for the end of that process.
+fn watches(pid: rustix::process::Pid) -> usize {
+    let line = format!("Pid:\t{}\n", pid.as_raw_nonzero());
+    let entries = std::fs::read_dir("/proc/self/fdinfo").unwrap().map(|entry| entry.unwrap());
+    // A descriptor may be closed meanwhile.
+    let all: Vec<_> = entries
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, std::fs::read_to_string(entry.path()).ok()?)))
+        .collect();
+    let polled = |fd: &str| {
+        let mut lines = all.iter().flat_map(|(_, info)| info.lines());
+        lines.any(|line| line.strip_prefix("tfd:").is_some_and(|rest| rest.split_whitespace().next() == Some(fd)))
+    };
+    all.iter().filter(|(fd, info)| info.contains(&line) && polled(fd)).count()
+}
+
 /// Ends what works in this test's own folder.
 fn end_by_folder(folder: &Path) {
     for entry in std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path()) {
@@ -185,7 +228,7 @@ async fn a_folder_that_is_not_the_attempts_own_is_refused() {
     std::fs::write(spec.folder.join("out/left"), "x").unwrap();
     assert!(matches!(provider.launch(&spec).await, Err(ComputeError::Failed(_))), "out/ is not empty");
     std::fs::remove_file(spec.folder.join("out/left")).unwrap();
-    assert_eq!(spec.folder, attempt_folder(place.home.path(), &spec.attempt));
+    assert_eq!(spec.folder, attempts_folder(place.home.path()).join(spec.attempt.folder_name()));
     let handle = provider.launch(&spec).await.unwrap().handle;
     assert_eq!(provider.wait(&handle).await.unwrap().exit_code, Some(0));
 }

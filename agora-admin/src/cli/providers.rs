@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
 use agora_core::target::Target;
-use agora_core::worker::AttemptId;
 use agora_engine::Providers;
 
 /// The providers of `agora-providers`.
@@ -21,7 +20,7 @@ impl Providers for BuiltIn {
         Ok(agora_providers::open_blobs(home))
     }
 
-    fn attempt_folder(&self, home: &Path, attempt: &AttemptId) -> PathBuf {
-        agora_providers::process::attempt_folder(home, attempt)
+    fn attempts(&self, home: &Path) -> PathBuf {
+        agora_providers::process::attempts_folder(home)
     }
 }

@@ -1,22 +1,24 @@
-//! The sweep: boxes that no lease covers are ended, and what ended attempts left is removed.
+//! What a new driver finds that nobody leases: boxes, which it ends, and what ended or interrupted attempts left.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use agora_core::seam::{ComputeProvider, Found};
+use agora_core::state::ItemState;
 use agora_core::worker::AttemptId;
 
-use super::Parts;
+use super::task::Parts;
 use crate::journal::{Journal, StoreError};
 
-/// Ends boxes that no current lease owns (I10), and removes what ended attempts left. Says whether nothing of that is left to
-/// do. What there is is looked at before the leases are: what is leased meanwhile is none of the sweep's.
+/// Ends boxes that no current lease owns (I10), and removes what is left of attempts that are over. Says whether nothing of
+/// that is left to do. What there is is looked at before the leases are: what is leased meanwhile is none of the sweep's.
 pub(super) async fn sweep(parts: &Parts) -> bool {
-    let attempts = parts.world.home.join("attempts");
-    let folders = folders(&attempts);
-    let (mut seen, mut lists, mut known_all) = (BTreeSet::new(), Vec::new(), true);
+    let world = &parts.world;
+    let attempts = world.providers.attempts(&world.home);
+    let interrupted = interrupted(&attempts);
+    let (mut seen, mut lists, mut swept) = (BTreeSet::new(), Vec::new(), true);
     for target in parts.config.targets.values().filter(|target| seen.insert(target.provider.as_str())) {
-        let listed = match parts.world.providers.compute(&parts.world.home, target) {
+        let listed = match world.providers.compute(&world.home, target) {
             Ok(provider) => provider.list().await.map(|found| (provider, found)),
             Err(error) => Err(error),
         };
@@ -24,20 +26,15 @@ pub(super) async fn sweep(parts: &Parts) -> bool {
             Ok(listed) => lists.push(listed),
             Err(error) => {
                 tracing::warn!(%error, "what a provider has is not known; it is not swept");
-                known_all = false;
+                swept = false;
             }
         }
     }
     let Ok(leased) = leased(&parts.journal).await else { return false };
-    let (mut known, mut swept) = (leased.clone(), known_all);
     for (provider, found) in lists {
-        known.extend(found.iter().map(|found| found.attempt.clone()));
         swept &= sweep_provider(provider.as_ref(), found, &leased).await;
     }
-    if known_all {
-        let known = known.iter().map(AttemptId::folder_name).collect();
-        sweep_folders(&attempts, folders, &known);
-    }
+    sweep_interrupted(&attempts, interrupted, &leased);
     swept
 }
 
@@ -46,7 +43,7 @@ async fn leased(journal: &Journal) -> Result<BTreeSet<AttemptId>, StoreError> {
     journal
         .call(|ledger| {
             let running = ledger.board_ref().runs().flat_map(|run| {
-                let current = |item: &agora_core::state::ItemState| {
+                let current = |item: &ItemState| {
                     let lease = item.lease.as_ref()?;
                     let (attempt, fence) = (lease.attempt, lease.fence);
                     Some(AttemptId { run: run.id.clone(), item: item.id.clone(), attempt, fence })
@@ -76,16 +73,18 @@ async fn sweep_provider(provider: &dyn ComputeProvider, found: Vec<Found>, lease
     swept
 }
 
-/// The names of the attempts' folders.
-fn folders(attempts: &Path) -> Vec<String> {
+/// The names of the folders whose preparation goes on or was interrupted. They have no task, so no box ever had them, and no
+/// provider knows of them.
+fn interrupted(attempts: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(attempts) else { return Vec::new() };
     let is_attempt = |name: &String| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(is_attempt).collect()
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).filter(is_attempt);
+    names.filter(|name| attempts.join(name).join("task.json").symlink_metadata().is_err()).collect()
 }
 
-/// Removes the folders of attempts that were prepared and never launched, and that no lease needs.
-fn sweep_folders(attempts: &Path, folders: Vec<String>, known: &BTreeSet<String>) {
-    for name in folders.into_iter().filter(|name| !known.contains(name)) {
+fn sweep_interrupted(attempts: &Path, interrupted: Vec<String>, leased: &BTreeSet<AttemptId>) {
+    let leased: BTreeSet<String> = leased.iter().map(AttemptId::folder_name).collect();
+    for name in interrupted.into_iter().filter(|name| !leased.contains(name)) {
         if let Err(error) = std::fs::remove_dir_all(attempts.join(&name)) {
             tracing::warn!(folder = name, %error, "an attempt's folder is left behind");
         }

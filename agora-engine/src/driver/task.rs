@@ -384,14 +384,6 @@ impl Loop {
             let done = sealed.is_ok();
             if !done {
                 tokio::time::sleep(SIGN_PAUSE).await;
-                let again = run.clone();
-                // The next turn derives the seal from the state again.
-                let _ = journal
-                    .call(move |ledger| {
-                        ledger.touch([again]);
-                        Ok(())
-                    })
-                    .await;
             }
             let _ = world.inputs.send(Input::Sealed(run, done));
         });

@@ -138,9 +138,9 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
             effects.extend(decide_input(tx, input)?);
         }
         let mut touched = tx.ledger().take_touched();
-        // What was read may be less than is needed by now, and it changes no record that would touch its run.
+        // What was read may be less than is needed by now, and a seal that failed is still owed; no record touches their run.
         touched.extend(inputs.iter().filter_map(|input| match input {
-            Input::Read(run, _) => Some(run.clone()),
+            Input::Read(run, _) | Input::Sealed(run, false) => Some(run.clone()),
             _ => None,
         }));
         let mut turn = Turn::default();

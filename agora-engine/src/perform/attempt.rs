@@ -76,7 +76,7 @@ pub(crate) async fn life(world: World, assignment: Assignment, mut stop: watch::
 
 async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver<bool>) -> Result<Finish, Failure> {
     let provider = opened(world, assignment).await?;
-    let folder = world.providers.attempt_folder(&world.home, &assignment.attempt);
+    let folder = world.providers.attempts(&world.home).join(assignment.attempt.folder_name());
     let handle = match &assignment.handle {
         Some(handle) => handle.clone(),
         None => {

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use agora_core::time::Time;
-use agora_engine::host::{Host, Machine, Serial};
-use agora_engine::wake::Wake;
+use agora_engine::host::{Host, Serial, ThisMachine, Wake};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -24,7 +23,7 @@ impl HandClock {
     /// A clock that stands at the machine's time.
     pub(crate) fn new() -> Self {
         // Room to turn it back: steady time is never below zero.
-        Self { wall: Arc::new(AtomicI64::new(Machine.now().micros())), steady: Arc::new(AtomicI64::new(1 << 50)) }
+        Self { wall: Arc::new(AtomicI64::new(ThisMachine.now().micros())), steady: Arc::new(AtomicI64::new(1 << 50)) }
     }
 
     /// Lets this many milliseconds pass; or takes them back, if they are negative.
@@ -59,7 +58,7 @@ pub(crate) struct PlayedClock {
 
 impl PlayedClock {
     pub(crate) fn new() -> Self {
-        Self { began: (Machine.now(), Instant::now()), commits: broadcast::Sender::new(16) }
+        Self { began: (ThisMachine.now(), Instant::now()), commits: broadcast::Sender::new(16) }
     }
 
     /// How much time has passed.

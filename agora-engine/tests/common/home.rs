@@ -9,8 +9,7 @@ use agora_core::id::{Digest, Enc, Word};
 use agora_core::record::CancelVia;
 use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
 use agora_core::target::Target;
-use agora_core::worker::AttemptId;
-use agora_engine::host::{Host, Machine};
+use agora_engine::host::{Host, ThisMachine};
 use agora_engine::operations::{
     AuditArgs, Caller, CheckStatus, OpError, RunRow, StatusArgs, StatusReply, SubmitArgs, SubmitReply, Until, View,
     WatchArgs,
@@ -88,9 +87,8 @@ impl Providers for Fakes {
     fn blobs(&self, _: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
         Ok(Arc::clone(&self.blobs))
     }
-    fn attempt_folder(&self, home: &Path, attempt: &AttemptId) -> PathBuf {
-        let attempts = self.attempts.clone().unwrap_or_else(|| home.join("attempts"));
-        attempts.join(attempt.folder_name())
+    fn attempts(&self, home: &Path) -> PathBuf {
+        self.attempts.clone().unwrap_or_else(|| home.join("attempts"))
     }
 }
 
@@ -143,7 +141,7 @@ impl Home {
         let template = blobs_text(&blobs, "{{ prompt }}").await;
         registry.put("subagent", "noop", subagent(&template)).await;
         registry.publish().await;
-        Self { root, compute, blobs, memory, registry, host: Arc::new(Machine), attempts: None }
+        Self { root, compute, blobs, memory, registry, host: Arc::new(ThisMachine), attempts: None }
     }
 
     /// Engines that are opened from now on tell time by this clock.
@@ -184,7 +182,7 @@ impl Home {
     pub(crate) async fn visit(home: &Path) -> Arc<Engine> {
         let blobs = Arc::new(FileBlobs::new(&home.join("blobs")));
         let fakes = Fakes { attempts: None, compute: FakeCompute::default(), blobs };
-        open_at(home, fakes, Arc::new(Machine)).await.unwrap()
+        open_at(home, fakes, Arc::new(ThisMachine)).await.unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a client does at random, and what it holds the engine to.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use agora_engine::Engine;
@@ -122,7 +123,7 @@ impl Desk {
         let args = AnswerArgs { run_id, item_id, question_id, text, ..AnswerArgs::default() };
         // Somebody else may have been faster, or the item or run ended.
         if let Err(error) = engine.answer(&caller(), args).await {
-            self.refused("answer", &error, &["question-unknown", "question-answered", "not-held", "run-over"]);
+            self.refused("answer", &error, &["question-unknown", "not-held", "run-over"]);
         }
     }
 
@@ -155,7 +156,7 @@ impl Desk {
 
     /// Answers what is not asked.
     async fn stale_answer(&self, engine: &Engine) {
-        if !self.chaos().strikes("answer-stale", 1000) {
+        if !self.chaos().wants("answer-stale", 1000) {
             return;
         }
         let plan = self.any();
@@ -167,13 +168,13 @@ impl Desk {
             ..AnswerArgs::default()
         };
         if let Err(error) = engine.answer(&caller(), args).await {
-            let expected = ["question-unknown", "question-answered", "run-unknown", "run-over"];
+            let expected = ["question-unknown", "run-unknown", "run-over"];
             self.refused("answer", &error, &expected);
         }
     }
 
     async fn cancel(&self, engine: &Engine) {
-        if !self.chaos().strikes("cancel", 300) {
+        if !self.chaos().wants("cancel", 300) {
             return;
         }
         let plan = self.any();
@@ -194,7 +195,7 @@ impl Desk {
     }
 
     async fn hold(&self, engine: &Engine) {
-        if !self.chaos().strikes("hold", 500) {
+        if !self.chaos().wants("hold", 500) {
             return;
         }
         let run_id = self.any().id.clone();
@@ -220,6 +221,18 @@ impl Desk {
         engine.status(&caller(), args).await.map_or_else(|_| Vec::new(), |reply| reply.runs)
     }
 
+    /// Why runs have not ended: for a person who reads a violation.
+    pub(crate) async fn why(&self, engine: &Engine) -> String {
+        let mut why = String::new();
+        for run in self.runs(engine).await.iter().filter(|run| !run.sealed) {
+            let args =
+                StatusArgs { view: Some(View::Diagnose), run_id: Some(run.run_id.clone()), ..StatusArgs::default() };
+            let diagnosis = engine.status(&caller(), args).await.map(|reply| reply.diagnosis);
+            let _ = writeln!(why, "{run:?}\n  {diagnosis:?}");
+        }
+        why
+    }
+
     /// Releases and answers all that waits for somebody.
     pub(crate) async fn settle(&self, engine: &Engine) {
         for row in self.inbox(engine).await {
@@ -229,8 +242,7 @@ impl Desk {
 
     /// What is refused is refused for a fault or for one of these reasons.
     fn refused(&self, tool: &str, error: &OpError, codes: &[&str]) {
-        let faults =
-            ["store-busy", "store-failed", "store-closed", "disk-full", "blob-io", "blob-failed", "home-not-writable"];
+        let faults = ["store-busy", "store-failed", "store-closed", "disk-full", "blob-io", "home-not-writable"];
         let code = error.first().code;
         self.chaos().step(format!("{tool}: {code}"));
         if !codes.contains(&code.as_str()) && !faults.contains(&code.as_str()) {

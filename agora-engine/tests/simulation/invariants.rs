@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use agora_core::limits::STOP_SECONDS_MAX;
 use agora_core::time::Time;
-use agora_testkit::simulation::Boxes;
+use agora_core::worker::AttemptId;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -27,6 +27,8 @@ struct Item {
     cancel_asked: bool,
     /// Whether the running attempt's deadline was recorded as passed.
     expired: bool,
+    /// Whether somebody resolved its latest attempt by force: then nobody knows whether its box is gone.
+    forced: bool,
     /// Whether it was running when its run was parked.
     parked: bool,
     /// How its latest attempt ended.
@@ -62,37 +64,18 @@ pub(crate) struct Checker {
     plans: BTreeMap<String, Plan>,
     broken: Mutex<Option<String>>,
     told: Notify,
-    boxes: OnceLock<Boxes>,
 }
 
 impl Checker {
     pub(crate) fn new(plans: &[Plan]) -> Self {
         let plans = plans.iter().map(|plan| (plan.id.clone(), plan.clone())).collect();
-        Self {
-            conn: Mutex::default(),
-            model: Mutex::default(),
-            plans,
-            broken: Mutex::default(),
-            told: Notify::new(),
-            boxes: OnceLock::new(),
-        }
+        Self { conn: Mutex::default(), model: Mutex::default(), plans, broken: Mutex::default(), told: Notify::new() }
     }
 
     /// Opens the store, once it is made.
     pub(crate) fn open(&self, store: &Path) {
         let conn = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         *self.conn.lock().unwrap() = Some(conn);
-    }
-
-    /// Has the entries held against the boxes that really run.
-    pub(crate) fn watch(&self, boxes: Boxes) {
-        assert!(self.boxes.set(boxes).is_ok(), "there is one world");
-    }
-
-    /// Whether a box of the item's newest attempt runs.
-    fn runs(&self, run: &str, item: &str, fence: u64) -> bool {
-        let running = self.boxes.get().map(Boxes::running).unwrap_or_default();
-        running.iter().any(|box_| (box_.run.as_str(), box_.item.as_str(), box_.fence) == (run, item, fence))
     }
 
     /// Returns once an invariant is broken.
@@ -126,6 +109,17 @@ impl Checker {
     pub(crate) fn leased(&self, run: &str, item: &str) -> u64 {
         let model = self.model.lock().unwrap();
         model.runs.get(run).and_then(|run| run.items.get(item)).map_or(0, |item| item.attempts)
+    }
+
+    /// Each box that runs is that of a current lease: locks are free only once nothing of their holder runs.
+    pub(crate) fn compare(&self, running: &[AttemptId]) {
+        let model = self.model.lock().unwrap();
+        for attempt in running {
+            let item = model.runs.get(attempt.run.as_str()).and_then(|run| run.items.get(attempt.item.as_str()));
+            if !item.is_some_and(|item| (item.running.is_some() || item.forced) && item.fence == attempt.fence) {
+                self.fail(format!("I10, I4: a box runs without its lease: {attempt:?}"));
+            }
+        }
     }
 
     /// Looks at what was committed since the last look.
@@ -259,7 +253,7 @@ impl Checker {
                             return Err((*why).to_owned());
                         }
                         item.fence = fence;
-                        (item.expired, item.parked, item.stop_asked) = (false, false, None);
+                        (item.expired, item.parked, item.forced, item.stop_asked) = (false, false, false, None);
                         "running".clone_into(&mut item.state);
                         let keys: Vec<String> = body["locks"].as_array().into_iter().flatten().map(text).collect();
                         for key in &keys {
@@ -283,9 +277,7 @@ impl Checker {
                             if expected.is_some_and(|outcome| body["outcome"] != outcome) {
                                 return Err("what was recorded before is not why it ended".to_owned());
                             }
-                            if by_engine && self.runs(&id, &name, item.fence) {
-                                return Err("I10: an attempt ends and its box runs".to_owned());
-                            }
+                            item.forced = !by_engine;
                             for key in item.running.take().unwrap_or_default() {
                                 locks.remove(&key);
                             }

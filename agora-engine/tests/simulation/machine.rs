@@ -10,10 +10,8 @@ use std::time::Duration;
 use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
 use agora_core::target::Target;
 use agora_core::time::Time;
-use agora_core::worker::AttemptId;
 use agora_engine::Providers;
-use agora_engine::host::{Fault, Host, LockError, Serial, Step};
-use agora_engine::wake::Wake;
+use agora_engine::host::{Fault, Host, LockError, Serial, Step, Wake};
 use agora_testkit::fakes::MemoryBlobs;
 use agora_testkit::simulation::{Boxes, Chaos, Life, SimBlobs, SimCompute};
 use async_trait::async_trait;
@@ -55,6 +53,7 @@ impl World {
 
     fn committed(&self) {
         self.checker.look();
+        self.checker.compare(&self.boxes.running());
         // Nobody may listen.
         let _ = self.commits.send(());
     }
@@ -145,7 +144,7 @@ impl Providers for Process {
         let Self { world, life } = self.clone();
         Ok(Arc::new(SimBlobs { blobs: world.blobs, life, chaos: world.chaos }))
     }
-    fn attempt_folder(&self, home: &Path, attempt: &AttemptId) -> std::path::PathBuf {
-        home.join("attempts").join(attempt.folder_name())
+    fn attempts(&self, home: &Path) -> std::path::PathBuf {
+        home.join("attempts")
     }
 }

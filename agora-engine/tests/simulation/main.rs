@@ -26,6 +26,8 @@ use agora_testkit::simulation::Chaos;
 
 /// How many schedules a plain test run plays.
 const SCHEDULES: u64 = 200;
+/// The schedule in which one fault after the other strikes: two runs, a question, a cancel.
+const SWEEP_SEED: u64 = 3;
 /// Every kind of fault: one that never strikes is no test.
 const KINDS: [&str; 36] = [
     "answer-stale",
@@ -77,14 +79,17 @@ thread_local! {
 
 /// Plays one schedule on a runtime of its own; returns what struck and what tells it from others.
 fn play(seed: u64) -> (BTreeMap<&'static str, u64>, u64, u64) {
-    let chaos = Chaos::new(seed);
+    play_as(&Chaos::new(seed), &format!("seed {seed}"))
+}
+
+fn play_as(chaos: &Chaos, name: &str) -> (BTreeMap<&'static str, u64>, u64, u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(schedule::play(chaos.clone()))));
     drop(runtime);
     let panicked = PANIC.with(RefCell::take);
     if played.is_err() || panicked.is_some() {
         let steps = chaos.last_steps().join("\n");
-        panic!("seed {seed}, step {}: {}\nthe last steps:\n{steps}", chaos.steps(), panicked.unwrap_or_default());
+        panic!("{name}, step {}: {}\nthe last steps:\n{steps}", chaos.steps(), panicked.unwrap_or_default());
     }
     (chaos.fired(), chaos.trace(), chaos.steps())
 }
@@ -137,4 +142,43 @@ fn a_seed_plays_the_same_schedule_again() {
         let (first, again) = (play(seed), play(seed));
         assert_eq!(first, again, "seed {seed}");
     }
+}
+
+/// One fault at a time, at every step that writes, reads or acts: nothing hangs on luck.
+#[test]
+fn a_fault_at_any_one_step_loses_nothing() {
+    const SWEPT: [&str; 10] = [
+        "blob-full",
+        "blob-read",
+        "crash-after-commit",
+        "crash-after-effect",
+        "crash-before-commit",
+        "crash-before-effect",
+        "disk-failed",
+        "disk-full",
+        "store-busy",
+        "store-read",
+    ];
+    hear_panics();
+    let next = AtomicU64::new(0);
+    let steps = Mutex::new(BTreeMap::<&str, u64>::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(kind) = SWEPT.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap()) {
+                    let mut chance = 0;
+                    while play_as(&Chaos::with_one_fault(SWEEP_SEED, kind, chance), &format!("{kind} {chance}"))
+                        .0
+                        .contains_key(kind)
+                    {
+                        chance += 1;
+                    }
+                    steps.lock().unwrap().insert(kind, chance);
+                }
+            });
+        }
+    });
+    let steps = steps.into_inner().unwrap();
+    eprintln!("one fault at each of these steps: {steps:?}");
+    assert!(steps.len() == SWEPT.len() && steps.values().all(|count| *count >= 5), "{steps:?}");
 }

@@ -34,7 +34,6 @@ pub(crate) async fn play(chaos: Chaos) {
     // The store is there before clients come; whoever made it may have died of it.
     while Engine::open(options(home.path(), &Process { world: world.clone(), life: Life::default() })).await.is_err() {}
     checker.open(&home.path().join("store.db"));
-    checker.watch(world.boxes.clone());
     let desk = Desk { plans: Arc::new(plans), acknowledged: Arc::default(), world: world.clone() };
 
     let over = Life::default();
@@ -66,7 +65,11 @@ pub(crate) async fn play(chaos: Chaos) {
         biased;
         why = checker.broken() => panic!("{why}"),
         ended = tokio::time::timeout(CALM, settle(home.path(), &desk)) => {
-            assert!(ended.is_ok(), "I12: in a calm world not every run ends");
+            if ended.is_err() {
+                let process = Process { world: world.clone(), life: Life::default() };
+                let engine = Engine::open(options(home.path(), &process)).await.unwrap();
+                panic!("I12: in a calm world not every run ends:\n{}", desk.why(&engine).await);
+            }
         }
     }
     over.kill();

@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 /// Its name.
 const ATTEMPT: &str = "attempt.json";
 /// The folder of all of them.
-pub(super) const ATTEMPTS: &str = "attempts";
+const ATTEMPTS: &str = "attempts";
 /// The largest that is read, in bytes; an isolation report has a few KiB.
 const ATTEMPT_BYTES_MAX: u64 = 256 * 1024;
 
-/// Returns the folder of an attempt below a home. The engine fills it before it launches.
+/// Returns the folder, below a home, of the attempts' folders. The engine fills each before it launches.
 #[must_use]
-pub fn attempt_folder(home: &Path, attempt: &AttemptId) -> PathBuf {
-    home.join(ATTEMPTS).join(attempt.folder_name())
+pub fn attempts_folder(home: &Path) -> PathBuf {
+    home.join(ATTEMPTS)
 }
 
 /// `attempt.json`.

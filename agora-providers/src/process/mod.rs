@@ -20,5 +20,5 @@ mod sweep;
 mod watch;
 mod worker;
 
-pub use attempt::attempt_folder;
+pub use attempt::attempts_folder;
 pub use provider::ProcessProvider;

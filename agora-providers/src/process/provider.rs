@@ -11,7 +11,7 @@ use agora_core::worker::AttemptId;
 use agora_jail::JailError;
 use async_trait::async_trait;
 
-use super::attempt::{ATTEMPTS, attempt_folder};
+use super::attempt::attempts_folder;
 use super::watch::Asked;
 use super::worker::Worker;
 
@@ -56,12 +56,12 @@ impl ProcessProvider {
 
     /// The folder of all attempts.
     pub(super) fn attempts(&self) -> PathBuf {
-        self.home.join(ATTEMPTS)
+        attempts_folder(&self.home)
     }
 
     /// The folder of one attempt.
     pub(super) fn folder(&self, attempt: &AttemptId) -> PathBuf {
-        attempt_folder(&self.home, attempt)
+        self.attempts().join(attempt.folder_name())
     }
 }
 

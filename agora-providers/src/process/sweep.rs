@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agora_core::seam::{ComputeError, Found};
+use agora_core::worker::{AttemptId, Task};
 use agora_jail::{BoxState, box_state, clear};
 
 use super::attempt::AttemptFile;
@@ -17,7 +18,7 @@ const GONE: &str = ".gone-";
 /// Tells the folders apart that one process removes.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Lists every attempt with a box, and clears away what an interrupted removal left.
+/// Lists every attempt that is prepared or has a box, and clears away what an interrupted removal left.
 pub(super) fn list(attempts: &Path) -> Result<Vec<Found>, ComputeError> {
     let failed = |error: io::Error| io_error(&format!("listing {}", attempts.display()), &error);
     let entries = match std::fs::read_dir(attempts) {
@@ -49,11 +50,8 @@ pub(super) fn list(attempts: &Path) -> Result<Vec<Found>, ComputeError> {
 
 fn look(folder: &Path) -> Result<Option<Found>, ComputeError> {
     let failed = |error: io::Error| io_error(&format!("reading {}", folder.display()), &error);
-    // The engine has made it and not yet launched from it: it is no box yet.
-    let Some(file) = AttemptFile::read(folder).map_err(failed)? else { return Ok(None) };
-    if file.attempt.folder_name() != name_of(folder) {
-        return Err(ComputeError::Failed(format!("{} holds the files of another attempt", folder.display())));
-    }
+    let Some(file) = AttemptFile::read(folder).map_err(failed)? else { return prepared(folder) };
+    check_name(&file.attempt, folder)?;
     let (id, alive) = match box_state(folder).map_err(failed)? {
         BoxState::Never => (None, false),
         BoxState::Runs(id) => (id, true),
@@ -61,6 +59,26 @@ fn look(folder: &Path) -> Result<Option<Found>, ComputeError> {
     };
     let handle = id.map(|id| BoxHandle { folder: name_of(folder), id }.text());
     Ok(Some(Found { attempt: file.attempt, handle, alive }))
+}
+
+/// An attempt that the engine has prepared and nobody has launched; one that it still prepares is none yet.
+fn prepared(folder: &Path) -> Result<Option<Found>, ComputeError> {
+    let bytes = match std::fs::read(folder.join("task.json")) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(&format!("reading {}", folder.display()), &error)),
+    };
+    let task: Task = agora_core::canon::from_bytes(&bytes)
+        .map_err(|error| ComputeError::Failed(format!("{}/task.json: {error}", folder.display())))?;
+    check_name(&task.attempt, folder)?;
+    Ok(Some(Found { attempt: task.attempt, handle: None, alive: false }))
+}
+
+fn check_name(attempt: &AttemptId, folder: &Path) -> Result<(), ComputeError> {
+    if attempt.folder_name() == name_of(folder) {
+        return Ok(());
+    }
+    Err(ComputeError::Failed(format!("{} holds the files of another attempt", folder.display())))
 }
 
 /// Removes the folder of an attempt that has ended.

@@ -43,13 +43,20 @@ impl ProcessProvider {
         let read = BoxHandle::read(handle).ok_or_else(unknown)?;
         let folder = folder_of(&self.attempts(), &read);
         if !is_ours(&folder, &read.id).await? {
-            return Err(unknown());
+            return match (state(&folder).await?, read.id.open()) {
+                // Somebody removed its folder and it still runs: it is gone when it is, not before.
+                (BoxState::Never, Ok(Some(pidfd))) => {
+                    process_ended(pidfd).await.map_err(|error| io_error("waiting for the box", &error))?;
+                    Ok(folder_gone())
+                }
+                _ => Err(unknown()),
+            };
         }
         gone(&folder, &read.id).await.map_err(|error| io_error("waiting for the box", &error))?;
         match state(&folder).await? {
             BoxState::Ended(_, end) => Ok(ended(end)),
             // Removed by somebody the moment it ended.
-            BoxState::Never => Ok(Ended { exit_code: None, detail: Some("its folder is gone".to_owned()) }),
+            BoxState::Never => Ok(folder_gone()),
             BoxState::Runs(_) => Err(ComputeError::Failed("the box's lock was taken again".to_owned())),
         }
     }
@@ -138,6 +145,10 @@ async fn lock_free(folder: PathBuf) -> io::Result<()> {
         let _ = done.send(wait_box_gone(&folder));
     })?;
     wait.await.map_err(io::Error::other)?
+}
+
+fn folder_gone() -> Ended {
+    Ended { exit_code: None, detail: Some("its folder is gone".to_owned()) }
 }
 
 fn ended(end: Option<BoxEnd>) -> Ended {

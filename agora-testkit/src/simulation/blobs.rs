@@ -27,7 +27,7 @@ impl SimBlobs {
     }
 
     async fn write(&self) -> Result<(), BlobError> {
-        self.turn("blob-full", || BlobError::Io("No space left on device (os error 28)".to_owned())).await
+        self.turn("blob-full", || BlobError::NoRoom("No space left on device (os error 28)".to_owned())).await
     }
 
     async fn read(&self) -> Result<(), BlobError> {

@@ -11,6 +11,8 @@ const SHOWN: usize = 80;
 struct State {
     rng: fastrand::Rng,
     calm: bool,
+    /// Where one fault strikes at one chance of its kind, and no other ever: the kind, and how many chances are left.
+    only: Option<(&'static str, u64)>,
     fired: BTreeMap<&'static str, u64>,
     steps: u64,
     last: VecDeque<String>,
@@ -26,9 +28,19 @@ impl Chaos {
     /// Everything that follows from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::of(seed, None)
+    }
+
+    /// The same, but of all faults one alone strikes: this kind, at its chance of this number, from 0.
+    #[must_use]
+    pub fn with_one_fault(seed: u64, kind: &'static str, chance: u64) -> Self {
+        Self::of(seed, Some((kind, chance)))
+    }
+
+    fn of(seed: u64, only: Option<(&'static str, u64)>) -> Self {
         let (fired, last) = (BTreeMap::new(), VecDeque::new());
         let rng = fastrand::Rng::with_seed(seed);
-        Self(Arc::new(Mutex::new(State { rng, calm: false, fired, steps: 0, last, trace: seed })))
+        Self(Arc::new(Mutex::new(State { rng, calm: false, only, fired, steps: 0, last, trace: seed })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -39,13 +51,38 @@ impl Chaos {
     #[must_use]
     pub fn strikes(&self, kind: &'static str, per_mille: u32) -> bool {
         let mut state = self.state();
-        if state.calm || state.rng.u32(0..1000) >= per_mille {
+        let drawn = state.rng.u32(0..1000) < per_mille;
+        let strikes = match &mut state.only {
+            None => drawn,
+            Some((only, 0)) if *only == kind => true,
+            Some((only, left)) => {
+                *left -= u64::from(*only == kind);
+                false
+            }
+        };
+        if state.calm || !strikes {
             return false;
+        }
+        if let Some((_, left)) = &mut state.only {
+            *left = u64::MAX;
         }
         *state.fired.entry(kind).or_default() += 1;
         drop(state);
         self.step(kind);
         true
+    }
+
+    /// Whether a client wants to do this now, in so many cases of a thousand. None does once it is calm.
+    #[must_use]
+    pub fn wants(&self, kind: &'static str, per_mille: u32) -> bool {
+        let mut state = self.state();
+        let wants = state.rng.u32(0..1000) < per_mille && !state.calm;
+        if wants {
+            *state.fired.entry(kind).or_default() += 1;
+            drop(state);
+            self.step(kind);
+        }
+        wants
     }
 
     /// Counts a fault of this kind that came about by itself.

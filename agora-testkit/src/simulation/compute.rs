@@ -203,6 +203,13 @@ impl SimCompute {
         }
     }
 
+    /// Attempts that the engine prepared.
+    fn prepared(&self) -> BTreeMap<AttemptId, Found> {
+        let folders = std::fs::read_dir(&self.attempts).into_iter().flatten().flatten();
+        let tasks = folders.filter_map(|folder| read_task(&folder.path()).ok());
+        tasks.map(|task| (task.attempt.clone(), Found { attempt: task.attempt, handle: None, alive: false })).collect()
+    }
+
     fn failed(&self, kind: &'static str, per_mille: u32) -> Result<(), ComputeError> {
         if self.chaos.strikes(kind, per_mille) { Err(ComputeError::Failed(kind.to_owned())) } else { Ok(()) }
     }
@@ -309,7 +316,9 @@ impl ComputeProvider for SimCompute {
             handle: Some(there.launched.handle.clone()),
             alive: there.ended.is_none(),
         };
-        Ok(self.boxes.state().boxes.iter().map(found).collect())
+        let mut all: BTreeMap<AttemptId, Found> = self.prepared();
+        all.extend(self.boxes.state().boxes.iter().map(|there| (there.0.clone(), found(there))));
+        Ok(all.into_values().collect())
     }
 
     async fn remove(&self, attempt: &AttemptId) -> Result<(), ComputeError> {
