@@ -24,7 +24,7 @@ use agora_core::record::{AttemptStarted, LogPlace};
 use crate::perform::RunContext;
 
 pub use lock::LockError;
-pub(crate) use lock::{acquire, is_held};
+pub(crate) use lock::{LOCK_FILE, acquire, is_held};
 pub use task::Driver;
 pub(crate) use task::{Parts, probe, start};
 pub(crate) use turn::capacity;
