@@ -9,10 +9,14 @@ verify:
 
 # the quick part of it
 check:
-    AGORA_CI_WITHOUT="needs_root example_hello example_fan_out examples_as_user peers" .ci/run
+    AGORA_CI_WITHOUT="schedules needs_root example_hello example_fan_out examples_as_user peers" .ci/run
 
 test:
     cargo test --workspace
+
+# random schedules, each from a seed: AGORA_SEED=… AGORA_SCHEDULES=… just simulate
+simulate:
+    cargo test -p agora-engine --test simulation -- --nocapture
 
 lint:
     cargo clippy --workspace --all-targets -- -D warnings

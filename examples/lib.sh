@@ -9,6 +9,8 @@ find_programs() {
       sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
     AGORA_BIN="$target/debug"
   fi
+  # Absolute: the steps are made in another folder.
+  AGORA_BIN=$(cd -- "$AGORA_BIN" > /dev/null && pwd -P) || exit 1
   for program in agora-admin agora-worker agora-jail; do
     [ -x "$AGORA_BIN/$program" ] || { echo "there is no $program in $AGORA_BIN" >&2; exit 1; }
   done

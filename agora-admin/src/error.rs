@@ -4,6 +4,8 @@ use agora_core::error::{Class, Problem};
 use agora_engine::operations::OpError;
 use serde::Serialize;
 
+use crate::cli::tool;
+
 /// The exit codes: a public contract (`docs/admin.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -107,13 +109,19 @@ impl Failure {
 
 /// Says what was being done when something failed.
 pub(crate) trait Doing<T> {
-    /// Adds it to an error; the words follow "failed to".
+    /// Adds it to an error; the words follow "failed to". Its hints name verbs, not tools.
     fn doing(self, what: impl Into<String>) -> Result<T, Failure>;
 }
 
 impl<T, E: Into<OpError>> Doing<T> for Result<T, E> {
     fn doing(self, what: impl Into<String>) -> Result<T, Failure> {
-        self.map_err(|error| Failure::all(what, error.into().problems))
+        self.map_err(|error| {
+            let mut problems = error.into().problems;
+            for hint in problems.iter_mut().filter_map(|problem| problem.hint.as_mut()) {
+                *hint = tool::in_verbs(hint);
+            }
+            Failure::all(what, problems)
+        })
     }
 }
 

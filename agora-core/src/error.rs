@@ -63,7 +63,8 @@ impl Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.code, self.message)?;
-        if let Some(at) = &self.at {
+        // The empty pointer is the whole document.
+        if let Some(at) = self.at.as_ref().filter(|at| !at.is_empty()) {
             write!(f, " (at {at})")?;
         }
         Ok(())
@@ -111,7 +112,14 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{Class, Problem, nearest};
+
+    #[test]
+    fn a_place_is_told_and_the_whole_document_is_none() {
+        let problem = |at: &str| Problem::new(Class::Caller, "plan-shape", "the plan lacks `items`").at(at).to_string();
+        assert_eq!(problem("/items"), "plan-shape: the plan lacks `items` (at /items)");
+        assert_eq!(problem(""), "plan-shape: the plan lacks `items`");
+    }
 
     #[test]
     fn the_nearest_name_is_offered_and_a_far_one_is_not() {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Machine};
 use crate::driver::{self, Driver};
+use crate::home;
 use crate::host::{Host, ThisMachine};
 use crate::hub::Hub;
 use crate::journal::{Journal, Stamp, StoreError};
@@ -24,7 +25,7 @@ use crate::perform::World;
 use crate::wake::Wake;
 
 /// The journal's file in a home.
-const STORE_FILE: &str = "store.db";
+pub(crate) const STORE_FILE: &str = "store.db";
 
 /// Opens what a target or home names. The binaries give agora-providers' own; tests give fakes.
 pub trait Providers: Send + Sync {
@@ -80,14 +81,17 @@ impl Engine {
     /// Opens a home that `agora-admin init` made. Drives nothing yet.
     ///
     /// # Errors
-    /// A typed problem for a home that was not made, a configuration with errors (all of them), keys that cannot be used,
-    /// and a store that is newer, foreign, damaged, or cannot be written.
+    /// A typed problem for a home that was not made, a folder that is somebody else's, a configuration with errors (all of
+    /// them), keys that cannot be used, and a store that is newer, foreign, damaged, or cannot be written.
     pub async fn open(options: Options) -> Result<Arc<Self>, OpenError> {
         let Options { home, providers, host } = options;
         if !home.is_dir() {
             let problem =
                 Problem::new(Class::Operator, "home-missing", format!("there is no folder {}", home.display()));
             return Err(OpError::one(problem.hint(format!("run `agora-admin --home {} init`", home.display()))));
+        }
+        if let Some(problem) = home::foreign(&home) {
+            return Err(OpError::one(problem));
         }
         let config = Config::load(&home, &Machine::this()).map_err(|error| OpError { problems: error.problems() })?;
         let keys = Keys::open(&home)?;

@@ -3,6 +3,7 @@
 pub mod config;
 mod driver;
 pub mod engine;
+pub mod home;
 pub mod host;
 mod hub;
 mod journal;

@@ -1,7 +1,8 @@
 //! Wakes whoever waits when another process has committed something, without asking the database over and over.
 //!
 //! SQLite's write-ahead log is a file of the home: a commit writes to it, and the kernel says so (inotify). As that is
-//! said before the commit can be read, its writer touches `store.db` once it can. Where the kernel does not tell, a look at `data_version` every 100 ms takes its place.
+//! said before the commit can be read, its writer touches `store.db` once it can. Where the kernel does not tell, a look at
+//! `data_version` every 100 ms takes its place.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -20,7 +20,7 @@ const MOVED: &str = ".gone-";
 /// # Errors
 /// Those of the file system; then a part may be left, and another call goes on.
 pub fn clear(top: &Path) -> io::Result<()> {
-    let root = match open_folder(CWD, top.as_os_str()) {
+    let root = match enter(CWD, top.as_os_str()) {
         Ok(root) => root,
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -29,7 +29,7 @@ pub fn clear(top: &Path) -> io::Result<()> {
     let mut todo = VecDeque::new();
     empty(&root, &root, &mut moved, &mut todo)?;
     while let Some(name) = todo.pop_front() {
-        let folder = match open_folder(&root, OsStr::from_bytes(name.as_bytes())) {
+        let folder = match enter(&root, OsStr::from_bytes(name.as_bytes())) {
             Ok(folder) => folder,
             Err(Errno::NOENT) => continue,
             Err(error) => return Err(error.into()),
@@ -64,7 +64,7 @@ fn empty(folder: &OwnedFd, root: &OwnedFd, moved: &mut u64, todo: &mut VecDeque<
             continue;
         }
         // Moving a folder writes its `..`, which takes the right to write it.
-        rustix::fs::chmodat(folder, name, Mode::RWXU, AtFlags::empty())?;
+        let _held = allow(folder, OsStr::from_bytes(name.to_bytes()))?;
         let new = loop {
             *moved += 1;
             let new = CString::new(format!("{MOVED}{moved}")).map_err(io::Error::other)?;
@@ -80,9 +80,24 @@ fn empty(folder: &OwnedFd, root: &OwnedFd, moved: &mut u64, todo: &mut VecDeque<
     Ok(())
 }
 
-fn open_folder(at: impl std::os::fd::AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(at, name, flags, Mode::empty())
+/// Opens a folder to read it, whatever its mode.
+fn enter(at: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let place = allow(at, name)?;
+    rustix::fs::openat(&place, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Gives the owner of a folder all rights in it. The folder is held before its mode is changed, and changed through what is
+/// held: a link that takes its place in between leads nowhere.
+fn allow(at: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    // PATH takes no right in the folder itself.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = rustix::fs::openat(at, name, flags, Mode::empty())?;
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(&place)?.st_mode);
+    if !mode.contains(Mode::RWXU) {
+        // No mode is changed by such a descriptor itself, and older kernels have no other way.
+        rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU)?;
+    }
+    Ok(place)
 }
 
 fn unlink(at: &OwnedFd, name: &std::ffi::CStr, flags: AtFlags) -> io::Result<()> {
@@ -94,6 +109,8 @@ fn unlink(at: &OwnedFd, name: &std::ffi::CStr, flags: AtFlags) -> io::Result<()>
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -101,13 +118,68 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("work");
         std::fs::create_dir(&folder).unwrap();
-        let mut at = open_folder(CWD, folder.as_os_str()).unwrap();
+        let mut at = enter(CWD, folder.as_os_str()).unwrap();
         for _ in 0..300 {
             rustix::fs::mkdirat(&at, "deep-deep-deep", Mode::RWXU).unwrap();
-            at = open_folder(&at, OsStr::new("deep-deep-deep")).unwrap();
+            at = enter(&at, OsStr::new("deep-deep-deep")).unwrap();
         }
         drop(at);
         clear(&folder).unwrap();
         assert!(!folder.exists());
+    }
+
+    /// Does it as who has no more rights than the modes give: root's own go beyond them.
+    fn by_the_modes<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        let without = || {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective.remove(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            // Of this thread alone, which ends with it.
+            set_capabilities(None, sets).unwrap();
+            act()
+        };
+        std::thread::scope(|scope| scope.spawn(without).join().unwrap())
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn folders_that_nobody_may_enter_are_removed_the_top_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().join("work");
+        std::fs::create_dir_all(top.join("shut/inner")).unwrap();
+        std::fs::write(top.join("shut/inner/file"), "x").unwrap();
+        for shut in ["shut/inner", "shut", ""] {
+            set_mode(&top.join(shut), 0);
+        }
+        by_the_modes(|| {
+            assert!(std::fs::read_dir(&top).is_err(), "the modes shut nobody out");
+            clear(&top).unwrap();
+        });
+        assert!(!top.exists());
+    }
+
+    #[test]
+    fn no_link_is_followed_and_what_it_leads_to_keeps_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outside, top) = (dir.path().join("outside"), dir.path().join("work"));
+        std::fs::create_dir_all(&top).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("kept"), "x").unwrap();
+        set_mode(&outside, 0o555);
+        std::os::unix::fs::symlink(&outside, top.join("link")).unwrap();
+        // As if the link had taken a folder's place after it was listed.
+        let at = enter(CWD, top.as_os_str()).unwrap();
+        assert_eq!(allow(&at, OsStr::new("link")).unwrap_err(), Errno::NOTDIR);
+        assert_eq!(enter(&at, OsStr::new("link")).unwrap_err(), Errno::NOTDIR);
+        clear(&top).unwrap();
+        // Nor where it is the top itself.
+        std::os::unix::fs::symlink(&outside, &top).unwrap();
+        assert!(clear(&top).is_err());
+        assert_eq!(std::fs::metadata(&outside).unwrap().permissions().mode() & 0o777, 0o555);
+        assert!(outside.join("kept").exists() && top.is_symlink());
+        set_mode(&outside, 0o755);
     }
 }

@@ -1,9 +1,9 @@
 //! Opening a repository so that nothing in it has an effect.
 //!
 //! A repository is opened as if it were bare: libgit2 then has no working tree, so there is nothing to filter, check out or
-//! watch. Of its configuration only what describes the repository itself is read (`extensions`, `core.repositoryformatversion`);
-//! libgit2 runs no program for any of `core.fsmonitor`, `core.hooksPath`, `core.pager`, `filter.*` or `diff.*`, and blobs are
-//! read raw from the object database.
+//! watch. Of its configuration only what describes the repository itself is read (`extensions`,
+//! `core.repositoryformatversion`); libgit2 runs no program for any of `core.fsmonitor`, `core.hooksPath`, `core.pager`,
+//! `filter.*` or `diff.*`, and blobs are read raw from the object database.
 //!
 //! **Owner.** libgit2 refuses a repository whose folder belongs to another user (`safe.directory`), because a program that
 //! obeys the configuration could be made to run something. Nothing here obeys it, and the operator named the folder, so the

@@ -213,6 +213,18 @@ fn nothing_is_written_where_there_is_no_home() {
 }
 
 #[test]
+fn a_folder_of_somebody_else_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("thesis.tex"), "x").unwrap();
+    let mut program = start(folder.path());
+    program.initialize("2025-11-25");
+    let answer = program.call(1, "catalog", json!({}));
+    assert!(text(&answer).starts_with("home-foreign: $AGORA_HOME holds other things"), "{answer}");
+    program.end();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn the_command_line_says_its_version_and_refuses_what_it_does_not_know() {
     let run = |argument: &str| Command::new(env!("CARGO_BIN_EXE_agora-mcp")).arg(argument).output().unwrap();
     let version = run("--version");

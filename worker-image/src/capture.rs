@@ -11,14 +11,15 @@ use std::time::Instant;
 use agora_core::id::Digest;
 use agora_core::tree::{Mode, Node, Tree, TreePath};
 use agora_core::worker::{Failure, Reason};
-use rustix::fs::FileType;
+use rustix::fs::{Dir, FileType};
 
 use crate::baseline::{Baseline, PassedOver, node_of};
-use crate::beneath::{Root, read_bounded, split};
+use crate::beneath::{Root, open_folder, read_bounded, split};
 use crate::failure::{fail, shown};
 use crate::ignored::Ignored;
 use crate::left_out::{Counts, Why};
 use crate::walk::{Found, Next, Visitor, unreadable, walk};
+use crate::workspace::AGORA_FILES;
 
 /// Content that is held in memory to make the patch, old and new sides together, in bytes.
 const CONTENT_BYTES_MAX: u64 = 256 << 20;
@@ -89,7 +90,9 @@ impl Visitor for Looking<'_> {
 
     fn visit(&mut self, found: &Found<'_>) -> Result<Next, Failure> {
         if let Some(why) = self.with.passed_over.why(found) {
-            self.left_out.add(why, found.path);
+            if !is_agoras_own(why, found) {
+                self.left_out.add(why, found.path);
+            }
             return Ok(Next::Skip);
         }
         if found.kind == FileType::Directory {
@@ -143,6 +146,27 @@ impl Looking<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether what is passed over is only what agora itself put there, so that nobody misses it in the patch.
+fn is_agoras_own(why: Why, found: &Found<'_>) -> bool {
+    match why {
+        Why::Links => found.kind == FileType::Symlink,
+        Why::Agora => found.kind == FileType::Directory && holds_agoras_files_alone(found).unwrap_or(false),
+        Why::Git | Why::Special | Why::Capability | Why::Ignored | Why::Outputs => false,
+    }
+}
+
+/// Looks at the names in agora's folder and no deeper: what an agent put there may be anything.
+fn holds_agoras_files_alone(found: &Found<'_>) -> io::Result<bool> {
+    for entry in Dir::read_from(open_folder(found.parent, found.name)?)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." && !AGORA_FILES.contains(&name) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether the tree has anything below this folder.
@@ -213,6 +237,7 @@ mod tests {
         start: Tree,
         baseline: Baseline,
         brought: BTreeSet<TreePath>,
+        passed_over: PassedOver,
     }
 
     fn world(start: &[(&str, &str)], setup: &[(&str, &str)], brought: &[&str]) -> World {
@@ -228,7 +253,8 @@ mod tests {
             root.create(path.as_bytes(), 0o644, text.as_bytes()).unwrap();
         }
         let baseline = baseline::take(&root, NOTHING).unwrap();
-        World { dir, root, start: tree, baseline, brought: brought.iter().map(|path| (*path).into()).collect() }
+        let brought = brought.iter().map(|path| (*path).into()).collect();
+        World { dir, root, start: tree, baseline, brought, passed_over: NOTHING }
     }
 
     impl World {
@@ -238,7 +264,7 @@ mod tests {
                 start: &self.start,
                 baseline: &self.baseline,
                 brought: &self.brought,
-                passed_over: NOTHING,
+                passed_over: self.passed_over,
                 files_max,
                 deadline: None,
             }
@@ -317,6 +343,7 @@ mod tests {
             "nested/git~1/x",
             "nested/.git./x",
             ".agora/notes.md",
+            ".agora/plans.md",
             "skills/a.md",
             "b.log",
             "target/new",
@@ -333,6 +360,25 @@ mod tests {
         assert_eq!(counts, [("agora", 1), ("capability", 1), ("git", 5), ("ignored", 3)]);
         assert_eq!(world.changed(), [".gitattributes", "kept.log", "nested/code.rs", "target/kept"]);
         assert_eq!(report["ignored"].first[1].as_str(), "nested/target");
+    }
+
+    #[test]
+    fn what_agora_itself_put_there_is_not_counted_and_what_stands_in_its_place_is() {
+        let mut world = world(&[("a", "1")], &[], &[]);
+        world.passed_over = PassedOver { inputs_link: true, outputs_link: true };
+        for path in [".agora/notes.md", ".agora/system-prompt.md", ".agora/needs_input.json"] {
+            world.write(path, "x");
+        }
+        world.root.link(b"inputs", b"/in").unwrap();
+        world.root.link(b"outputs", b"/out").unwrap();
+        assert!(world.captured().left_out.into_report().is_empty());
+        world.write(".agora/deep/mine", "x");
+        std::fs::remove_file(world.dir.path().join("outputs")).unwrap();
+        world.write("outputs/mine", "x");
+        let report = world.captured().left_out.into_report();
+        let first = |why: &str| report[why].first.iter().map(|path| path.as_str()).collect::<Vec<_>>();
+        assert_eq!((first("agora"), first("links")), (vec![".agora"], vec!["outputs"]));
+        assert_eq!(world.changed(), [""; 0]);
     }
 
     #[test]

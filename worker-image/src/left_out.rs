@@ -13,9 +13,9 @@ const PATHS_MAX: usize = 20;
 pub(crate) enum Why {
     /// `.git` in any disguise.
     Git,
-    /// `.agora/`.
+    /// `.agora/`, with files that are not agora's.
     Agora,
-    /// The links to inputs and outputs.
+    /// What stands in the place of the links to inputs and outputs.
     Links,
     /// Sockets, pipes and devices.
     Special,

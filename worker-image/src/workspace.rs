@@ -20,6 +20,8 @@ use crate::sources::Sources;
 const MANIFEST_BYTES_MAX: u64 = 128 << 20;
 /// The folder at the root that is agora's own.
 pub(crate) const AGORA_FOLDER: &[u8] = b".agora";
+/// What agora writes into that folder, or reads there.
+pub(crate) const AGORA_FILES: [&[u8]; 3] = [b"notes.md", b"system-prompt.md", b"needs_input.json"];
 
 /// The trees an attempt starts from, and their bytes.
 pub(crate) struct Start {

@@ -10,7 +10,7 @@ use agora_core::record::CancelVia;
 use agora_core::seam::BlobStore;
 use agora_core::time::Time;
 use agora_engine::operations::Caller;
-use agora_engine::{Engine, Options, Providers as _};
+use agora_engine::{Engine, Options, Providers as _, home};
 
 use super::arguments::Global;
 use super::identity;
@@ -41,25 +41,27 @@ impl Context {
     /// Opens the engine.
     ///
     /// # Errors
-    /// `home-missing` before there is a home, else as [`Engine::open`].
+    /// As [`Self::need_home`] before there is a home, else as [`Engine::open`].
     pub(crate) async fn engine(&self) -> Result<Arc<Engine>, Failure> {
         self.need_home()?;
         let options = Options::new(self.home.clone(), Arc::new(BuiltIn));
         Engine::open(options).await.doing(format!("open the home {}", self.home.display()))
     }
 
-    /// Says that there is no home where there is none.
+    /// Says that there is no home where there is none, or a folder that is somebody else's.
     ///
     /// # Errors
-    /// `home-missing`.
+    /// `home-missing`, `home-foreign`.
     pub(crate) fn need_home(&self) -> Result<(), Failure> {
-        if self.home.is_dir() {
-            return Ok(());
-        }
-        let problem = Problem::new(Class::Operator, "home-missing", "there is no such folder")
-            .at(self.home.display().to_string())
-            .hint("run `agora-admin init`, or name another home with --home or AGORA_HOME");
-        Err(Failure::one("open the home", problem))
+        let wrong = match self.home.is_dir() {
+            true => home::foreign(&self.home),
+            false => Some(
+                Problem::new(Class::Operator, "home-missing", "there is no such folder")
+                    .at(self.home.display().to_string())
+                    .hint("run `agora-admin init`, or name another home with --home or AGORA_HOME"),
+            ),
+        };
+        wrong.map_or(Ok(()), |problem| Err(Failure::one("open the home", problem)))
     }
 
     /// Opens the blobs.

@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `arguments` | the verbs and what is common to them |
+//! | `tool` | calls of tools that the engine names, as verbs |
 //! | `usage` | a command line that cannot be read, as an error like all others |
 //! | `context` | the home, the engine, the caller |
 //! | `identity` | the operating system's user |
@@ -20,6 +21,7 @@ pub(crate) mod input;
 pub(crate) mod logs;
 mod providers;
 pub(crate) mod signals;
+pub(crate) mod tool;
 pub(crate) mod usage;
 
 pub(crate) use arguments::{Cli, Verb};

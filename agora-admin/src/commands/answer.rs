@@ -16,6 +16,8 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 #[command(
     after_help = "Examples:\n  agora-admin status --view inbox          what is asked, and by whom\n  agora-admin answer RUN ITEM \"use the staging key\"\n  agora-admin answer RUN ITEM --choice 2"
 )]
+// Clap puts a group that is required before what stands before it.
+#[command(override_usage = "agora-admin answer [OPTIONS] <RUN> <ITEM> <TEXT|--choice <CHOICE>>")]
 #[command(group = clap::ArgGroup::new("reply").required(true))]
 pub(crate) struct Args {
     /// The run's whole id

@@ -75,7 +75,7 @@ impl Registry {
     /// Opens it. Where there is a store, an older registry than it has accepted is refused here too.
     ///
     /// # Errors
-    /// `home-missing`, and what keeps the home from opening.
+    /// `home-missing`, `home-foreign`, and what keeps the home from opening.
     pub(crate) async fn open(context: &Context) -> Result<Self, Failure> {
         context.need_home()?;
         let seen = match Engine::has_store(&context.home) {

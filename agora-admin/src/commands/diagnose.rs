@@ -2,7 +2,7 @@
 
 use agora_engine::operations::{Diagnosis, StatusArgs, View};
 
-use crate::cli::Context;
+use crate::cli::{Context, tool};
 use crate::error::{Doing as _, Exit, Failure};
 use crate::output::{Cell, Line, Page, Style};
 
@@ -39,10 +39,11 @@ pub(crate) fn show(page: &mut Page, run: &str, diagnosis: &Diagnosis) {
     if !diagnosis.ruled_out.is_empty() {
         page.line(Line::of(Cell::new("ruled out:").style(Style::Dim)).and(diagnosis.ruled_out.join(", ")));
     }
-    page.next(command(run, diagnosis).unwrap_or_else(|| diagnosis.next.clone()));
+    let next = command(run, diagnosis).or_else(|| tool::verb(&diagnosis.next));
+    page.next(next.unwrap_or_else(|| diagnosis.next.clone()));
 }
 
-/// The next step as a verb: the engine names the tool's call. `None` for an issue that this version does not know.
+/// The next step as a verb: better than the call of a tool that the engine names. `None` for an issue that this version does not know.
 fn command(run: &str, diagnosis: &Diagnosis) -> Option<String> {
     Some(match diagnosis.likely_issue.as_str() {
         "question-open" => "agora-admin status --view inbox".to_owned(),
@@ -88,5 +89,7 @@ mod tests {
         let failed = next("failed", "a:b: agent: agent-exit", "call it");
         assert_eq!(failed, "next: agora-admin result r1 a:b, then agora-admin logs r1 a:b");
         assert_eq!(next("new-in-a-later-version", "x", "call it"), "next: call it");
+        let audit = next("new-in-a-later-version", "x", r#"audit {"run_id":"r1"}"#);
+        assert_eq!(audit, "next: agora-admin audit r1");
     }
 }

@@ -197,7 +197,7 @@ pub(crate) fn attempts(page: &mut Page, attempts: &[AttemptRow]) {
 /// Adds problems that did not stop anything.
 pub(crate) fn warnings(page: &mut Page, problems: &[ProblemRow]) {
     for problem in problems {
-        let at = problem.at.as_ref().map(|at| format!("(at {at})")).unwrap_or_default();
+        let at = problem.at.as_ref().filter(|at| !at.is_empty()).map(|at| format!("(at {at})")).unwrap_or_default();
         let line = Line::of(Cell::new("warning:").style(Style::Warn)).and(&problem.message).and_style(Style::Dim, at);
         page.line(line);
         if let Some(hint) = &problem.hint {

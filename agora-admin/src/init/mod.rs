@@ -14,16 +14,13 @@ use agora_core::seam::BlobStore;
 use agora_core::time::Time;
 use agora_engine::config::CONFIG_FILE;
 use agora_engine::config::file::{self, FileError, Folder};
-use agora_engine::keys::{KEYS_FOLDER, KeyError, Origin, Role, TRUST_FOLDER, origin, trusted, trusted_path};
+use agora_engine::home::{FILES, FOLDERS};
+use agora_engine::keys::{KEYS_FOLDER, KeyError, Origin, Role, origin, trusted, trusted_path};
 use agora_engine::registry::{NOTE_FILE, REGISTRY_FOLDER, ReadError, RegistryReader};
 
 use crate::keys::{AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, random};
 use crate::registry::{Draft, LOCK_WAIT, LockError, PublishError, RegistryLock, Staged, WriteError, disk, publish};
 
-/// The folders of a home.
-const FOLDERS: [&str; 7] = [KEYS_FOLDER, TRUST_FOLDER, REGISTRY_FOLDER, "blobs", "trees", "attempts", "logs"];
-/// What a home may hold besides: a folder with none of these and none of [`FOLDERS`] is somebody else's.
-const FILES: [&str; 3] = [CONFIG_FILE, "store.db", "driver.lock"];
 /// The most entries of a folder that are looked at to tell whose it is.
 const ENTRIES_MAX: usize = 10_000;
 /// The longest part of a host's name that goes into an origin: a label of DNS.

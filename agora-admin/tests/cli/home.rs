@@ -18,7 +18,14 @@ fn init_makes_a_home_and_finds_it_the_next_time() {
     // A folder with other things in it is somebody else's.
     let foreign = env.work();
     std::fs::write(foreign.join("x"), "").unwrap();
-    assert!(admin(&env, &["--home", foreign.to_str().unwrap(), "init"]).fails(6).contains("[home-foreign]"));
+    let at = |verb: &[&str]| admin(&env, &[&["--home", foreign.to_str().unwrap()], verb].concat());
+    for verb in [&["init"] as &[_], &["runs"], &["serve"], &["subagent", "list"]] {
+        let text = at(verb).fails(6);
+        assert!(text.contains("[home-foreign]"), "{verb:?}: {text}");
+    }
+    let doctor = at(&["doctor"]);
+    assert!(doctor.stdout.contains("fail home") && !doctor.stdout.contains("chmod"), "{}", doctor.stdout);
+    assert_eq!(std::fs::read_dir(foreign).unwrap().count(), 1, "nothing is made there");
 }
 
 #[test]

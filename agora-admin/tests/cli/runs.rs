@@ -180,7 +180,8 @@ fn a_question_ends_the_watch_and_an_answer_lets_the_run_go_on() {
     assert_eq!((&again["state"], &again["deduplicated"]), (&"answered".into(), &true.into()));
     let _over = admin(&env, &["watch", &run, "--timeout", "50"]).ok();
     assert!(admin(&env, &["result", &run]).ok().contains("colour.txt"));
-    assert!(admin(&env, &["answer", &run, &item, "late"]).fails(4).contains("question-missing"));
+    let late = admin(&env, &["answer", &run, &item, "late"]).fails(4);
+    assert!(late.contains("question-missing") && late.contains("`agora-admin status --view inbox`"), "{late}");
 }
 
 #[test]

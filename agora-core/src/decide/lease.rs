@@ -84,8 +84,8 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).take(256).collect()
 }
 
-/// What the attempt consumes, or what is missing of it: the patches of its direct dependencies, the products it asks for, what the plan pinned, and
-/// the answer to its question.
+/// What the attempt consumes, or what is missing of it: the patches of its direct dependencies, the products it asks for, what
+/// the plan pinned, and the answer to its question.
 fn inputs(state: &RunState, item: &ItemState) -> Result<Vec<UsedInput>, String> {
     let mut inputs = Vec::new();
     for dep in &item.depends_on {

@@ -1,7 +1,7 @@
 //! What follows from what: `(state, input, now) → records and effects`, pure.
 //!
-//! One file per kind of input. A draft (`draft.rs`) numbers the records as they will stand in the journal and carries what earlier
-//! records of the same decision change, so that one input's whole cascade is one commit.
+//! One file per kind of input. A draft (`draft.rs`) numbers the records as they will stand in the journal and carries what
+//! earlier records of the same decision change, so that one input's whole cascade is one commit.
 
 mod answer;
 mod cancel;

@@ -65,6 +65,9 @@ impl Coded for LockError {
     }
 }
 
+/// The lock's file in a home.
+pub(crate) const LOCK_FILE: &str = "driver.lock";
+
 /// Holds the lock as long as it lives. The OS frees it when the process dies, however it dies.
 #[derive(Debug)]
 pub(crate) struct DriverLock {
@@ -72,7 +75,7 @@ pub(crate) struct DriverLock {
 }
 
 fn path(home: &Path) -> PathBuf {
-    home.join("driver.lock")
+    home.join(LOCK_FILE)
 }
 
 /// Looks at what is in the lock's place: nothing yet, or a regular file. A folder could be locked too, by those who do not

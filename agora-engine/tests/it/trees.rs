@@ -1,4 +1,4 @@
-//! I10: an item works on what its dependencies made, however far up; patches are real ones, made and checked by
+//! An item works on what its dependencies made, however far up; patches are real ones, made and checked by
 //! agora-tree.
 
 use std::collections::BTreeMap;

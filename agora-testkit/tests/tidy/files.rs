@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+/// What git keeps: a folder, or in a worktree a file that says where the folder is.
+const GIT: &str = ".git";
 /// Folders that hold nothing anybody wrote here.
-const SKIPPED: [&str; 4] = [".git", "target", "node_modules", ".venv"];
+const SKIPPED: [&str; 4] = [GIT, "target", "node_modules", ".venv"];
 
 /// The packages, by folder.
 pub(crate) const PACKAGES: [&str; 10] = [
@@ -40,7 +42,7 @@ pub(crate) fn texts(wanted: impl Fn(&str) -> bool) -> Vec<Text> {
             let (path, kind) = (entry.path(), entry.file_type().unwrap());
             if kind.is_dir() && !SKIPPED.iter().any(|name| entry.file_name() == *name) {
                 folders.push(path);
-            } else if kind.is_file() {
+            } else if kind.is_file() && entry.file_name() != GIT {
                 let short = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
                 if wanted(&short)
                     && let Ok(text) = std::fs::read_to_string(&path)

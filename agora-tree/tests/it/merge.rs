@@ -1,4 +1,4 @@
-//! The start tree (I10): merged, never stacked.
+//! The start tree: merged, never stacked.
 
 use std::time::Instant;
 

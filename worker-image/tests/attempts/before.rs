@@ -95,7 +95,6 @@ fn patch_of(base: &[(&str, &str)], agent: &str) -> (Vec<u8>, Digest) {
     (std::fs::read(ran.out("patch")).unwrap(), ran.outcome.result_tree.unwrap())
 }
 
-/// I10.
 #[test]
 fn the_agent_sees_the_patches_of_what_it_depends_on() {
     let base = [("a", "1\n2\n3\n4\n5\n6\n7\n8\n9\n")];
