@@ -101,7 +101,7 @@ async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver
             }
         }
     };
-    wait(provider.as_ref(), assignment, &handle, stop).await?;
+    wait(provider.as_ref(), assignment, &handle, stop).await;
     let mut finish = collect::collect(world, &folder, assignment).await;
     blame(&mut finish);
     Ok(finish)
@@ -202,7 +202,7 @@ async fn wait(
     assignment: &Assignment,
     handle: &Enc,
     stop: &mut watch::Receiver<bool>,
-) -> Result<(), Failure> {
+) {
     let asked = async {
         // An error means that the driver is gone: then nobody asks any more.
         if stop.wait_for(|asked| *asked).await.is_err() {
@@ -211,28 +211,31 @@ async fn wait(
     };
     tokio::select! {
         biased;
-        ended = gone(provider, assignment, handle) => return ended,
+        () = gone(provider, assignment, handle) => return,
         () = asked => {}
     }
     let (mut pause, mut at_once) = (PAUSE_MIN, false);
     // Absence is what counts, whatever the stop says: nobody else may have its locks before.
     while let Err(error) = provider.stop(handle, at_once).await {
         tracing::warn!(attempt = %describe(&assignment.attempt), %error, "a stop is not proven yet");
-        if let Ok(ended) = tokio::time::timeout(pause, gone(provider, assignment, handle)).await {
-            return ended;
+        if tokio::time::timeout(pause, gone(provider, assignment, handle)).await.is_ok() {
+            return;
         }
         (pause, at_once) = ((pause * 2).min(PAUSE_MAX), true);
     }
-    gone(provider, assignment, handle).await
+    gone(provider, assignment, handle).await;
 }
 
 /// Returns once the box is gone. A provider that cannot tell is asked again: not to know is not to be gone.
-async fn gone(provider: &dyn ComputeProvider, assignment: &Assignment, handle: &Enc) -> Result<(), Failure> {
+async fn gone(provider: &dyn ComputeProvider, assignment: &Assignment, handle: &Enc) {
     let mut pause = PAUSE_MIN;
     loop {
         match provider.wait(handle).await {
-            Ok(_) => return Ok(()),
-            Err(error @ ComputeError::Unknown(_)) => return Err(compute_failure(&error)),
+            Ok(_) => return,
+            Err(error @ ComputeError::Unknown(_)) => {
+                tracing::warn!(attempt = %describe(&assignment.attempt), %error, "its box has left nothing");
+                return;
+            }
             Err(error) => {
                 tracing::warn!(attempt = %describe(&assignment.attempt), %error, "whether it runs is not known");
             }
