@@ -155,10 +155,10 @@ impl Engine {
         Ok(self.journal.call(|ledger| ledger.get_meta("registry.seen")).await?)
     }
 
-    /// Whether there is a store in this home already.
+    /// Whether there is a store in this home already, or something in its place.
     #[must_use]
     pub fn has_store(home: &Path) -> bool {
-        home.join(STORE_FILE).is_file()
+        std::fs::symlink_metadata(home.join(STORE_FILE)).is_ok()
     }
 
     /// Whether the configuration wants a client that goes away to leave a driver behind.

@@ -155,6 +155,24 @@ async fn a_checkpoint_that_is_gone_has_a_code() {
     assert_eq!(failed(&*home.open().await, "run").await, ["checkpoint-unsigned"]);
 }
 
+/// An empty file is a store that was lost, never a new one: a second history would begin under the same keys.
+#[tokio::test]
+async fn an_empty_store_is_refused_and_none_is_made() {
+    let home = Home::new().await;
+    let store = home.path().join("store.db");
+    std::fs::write(&store, "").unwrap();
+    let problem = home.try_open().await.err().unwrap().first();
+    assert_eq!((problem.code.as_str(), problem.class), ("store-damaged", Class::Operator), "{problem}");
+    assert!(problem.message.contains("empty"), "{problem}");
+    assert_eq!(std::fs::read(&store).unwrap(), b"");
+    std::fs::remove_file(&store).unwrap();
+    let engine = home.open().await;
+    let names = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    assert!(names.iter().all(|name| !name.contains("new-")), "nothing is left of the making: {names:?}");
+    check(&engine, &[]).await;
+}
+
 /// Damage of any kind in one run: the row names run and entry, and the other runs are looked at.
 #[tokio::test]
 async fn one_damaged_run_keeps_no_other_from_being_looked_at() {
