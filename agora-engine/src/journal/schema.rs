@@ -106,6 +106,10 @@ fn check_owner(conn: &Connection) -> Result<(), StoreError> {
 }
 
 fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
+    // Most often there is nothing to do, and then nobody who writes is waited for.
+    if conn.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? == MIGRATIONS.len() as i64 {
+        return Ok(());
+    }
     loop {
         let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;

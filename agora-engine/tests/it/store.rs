@@ -83,6 +83,18 @@ async fn a_store_that_left_its_write_ahead_log_is_missed() {
     check(&*home.open().await, &["before"]).await;
 }
 
+/// Who only looks waits for nobody's transaction.
+#[tokio::test]
+async fn a_store_that_is_being_written_is_opened_and_looked_at_at_once() {
+    let home = used().await;
+    let writer = Connection::open(home.path().join("store.db")).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Less than a statement waits for a transaction.
+    let looked = async { check(&*home.open().await, &["before"]).await };
+    tokio::time::timeout(std::time::Duration::from_secs(20), looked).await.unwrap();
+    writer.execute_batch("ROLLBACK").unwrap();
+}
+
 /// What SQLite does not notice, the chain does: one changed byte of one entry.
 #[tokio::test]
 async fn a_changed_entry_is_found() {
