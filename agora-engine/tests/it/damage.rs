@@ -148,6 +148,40 @@ async fn a_seal_that_row_and_log_do_not_both_have_is_found() {
     check(&*home.open().await, &["run"]).await;
 }
 
+/// A row that says "not sealed" of a sealed run leads to no second seal, which nothing could take back (I8).
+#[tokio::test]
+async fn a_run_that_the_log_has_as_sealed_is_not_sealed_again() {
+    let home = home(&["first", "second"]).await;
+    let seals = || bodies_of_log(&home, "run.sealed");
+    assert_eq!(seals(), 2);
+    sql(&home, "UPDATE runs SET sealed = 0 WHERE id = 'first'");
+    let engine = home.open().await;
+    let driver = engine.drive();
+    within(driver.ended()).await;
+    driver.stop().await;
+    assert_eq!(seals(), 2);
+    let rows = found(&home).await;
+    assert!(
+        rows.iter().any(|row| row.run_id.as_deref() == Some("first") && row.detail.contains("log-sealed")),
+        "{rows:?}"
+    );
+    // A completed run whose seal was really owed gets it: row and log both as before it.
+    sql(&home, "UPDATE runs SET sealed = 1 WHERE id = 'first'");
+    let engine = home.open().await;
+    let driver = engine.drive();
+    wait_end(&engine, &["open"]).await;
+    check(&engine, &["first", "second", "open"]).await;
+    assert_eq!(seals(), 3);
+    driver.stop().await;
+}
+
+fn bodies_of_log(home: &Home, kind: &str) -> usize {
+    let conn = Connection::open(home.path().join("store.db")).unwrap();
+    let mut rows = conn.prepare("SELECT bytes FROM log").unwrap();
+    let bytes = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    bytes.filter(|bytes| String::from_utf8_lossy(bytes.as_ref().unwrap()).contains(kind)).count()
+}
+
 #[tokio::test]
 async fn a_checkpoint_that_is_gone_has_a_code() {
     let home = home(&["run"]).await;
