@@ -198,11 +198,11 @@ async fn open_log(journal: &Journal, keys: &Keys) -> Result<(), StoreError> {
     }
     journal
         .call(move |ledger| {
-            if ledger.log_head()?.is_some() {
+            if ledger.log_opened()? {
                 return Ok(());
             }
             ledger.transact(|tx| {
-                if tx.log_head()?.is_some() {
+                if tx.ledger().log_opened()? {
                     return Ok(());
                 }
                 tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })

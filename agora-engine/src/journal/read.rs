@@ -349,6 +349,31 @@ impl Ledger {
         Ok((found, next))
     }
 
+    /// Whether the log of runs was opened: its end is kept, and it has entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where only one of the two is there.
+    pub(crate) fn log_opened(&mut self) -> Result<bool, StoreError> {
+        // Both at one moment: another process may open it meanwhile. Within a transaction they are at one already.
+        let both = |ledger: &mut Self| {
+            let entries: bool = ledger.conn.query_row("SELECT EXISTS (SELECT 1 FROM log)", [], |row| row.get(0))?;
+            Ok((ledger.log_head()?, entries))
+        };
+        let (head, entries) = match self.conn.is_autocommit() {
+            true => self.at_one_moment(both)?,
+            false => both(self)?,
+        };
+        match (head, entries) {
+            (Some(_), true) => Ok(true),
+            (None, false) => Ok(false),
+            (Some(head), false) => Err(StoreError::Corrupt(format!(
+                "the log of runs is empty, and its end is kept as that of {}",
+                head.size
+            ))),
+            (None, true) => Err(StoreError::Corrupt("the log of runs has entries, and its end is not kept".to_owned())),
+        }
+    }
+
     /// Refuses a run whose row says that it is not sealed, and whose seal is in the log, after its opening there.
     ///
     /// # Errors

@@ -183,6 +183,22 @@ fn bodies_of_log(home: &Home, kind: &str) -> usize {
 }
 
 #[tokio::test]
+async fn a_log_without_its_end_and_an_end_without_its_log_are_damage() {
+    let home = home(&["run"]).await;
+    let take = |table: &str, row: &str| {
+        format!("CREATE TABLE kept AS SELECT * FROM {table} WHERE {row}; DELETE FROM {table} WHERE {row}")
+    };
+    for (table, row) in [("meta", "key = 'log.head'"), ("log", "true")] {
+        sql(&home, &take(table, row));
+        let problem = home.try_open().await.err().unwrap().first();
+        assert_eq!((problem.code.as_str(), problem.class), ("store-damaged", Class::Operator), "{table}: {problem}");
+        assert!(problem.message.contains("the log of runs"), "{problem}");
+        sql(&home, &format!("INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept"));
+    }
+    check(&*home.open().await, &["run"]).await;
+}
+
+#[tokio::test]
 async fn a_checkpoint_that_is_gone_has_a_code() {
     let home = home(&["run"]).await;
     sql(&home, "UPDATE runs SET checkpoint = NULL WHERE id = 'run'");
