@@ -296,6 +296,17 @@ impl Ledger {
             .query_row([], |row| row.get(0))?)
     }
 
+    /// Whether a log checkpoint vouches for any run.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn any_logged(&self) -> Result<bool, StoreError> {
+        Ok(self
+            .conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM runs WHERE logged = 1)")?
+            .query_row([], |row| row.get(0))?)
+    }
+
     /// The position of the newest entry in the store.
     ///
     /// # Errors

@@ -205,6 +205,28 @@ async fn a_checkpoint_that_is_gone_has_a_code() {
     assert_eq!(failed(&*home.open().await, "run").await, ["checkpoint-unsigned"]);
 }
 
+/// What is kept beside the log is missed: its signed checkpoint once a run says that it is vouched for, how far that one
+/// went, and the registry that was accepted last.
+#[tokio::test]
+async fn what_is_kept_beside_the_log_is_missed() {
+    let young = home(&[]).await;
+    assert!(found(&young).await.is_empty(), "nothing was signed yet");
+    let home = home(&["run"]).await;
+    assert!(found(&home).await.is_empty());
+    for (key, code) in
+        [("log.note", "checkpoint-unsigned"), ("log.signed", "checkpoint-size"), ("registry.seen", "log-registry")]
+    {
+        sql(&home, &format!("CREATE TABLE kept AS SELECT * FROM meta WHERE key = '{key}'"));
+        sql(&home, &format!("DELETE FROM meta WHERE key = '{key}'"));
+        let rows = found(&home).await;
+        assert_eq!(named(&rows), [("run-log", None)], "{key}: {rows:?}");
+        assert!(rows[0].detail.starts_with(&format!("{code}: ")), "{key}: {rows:?}");
+        sql(&home, "INSERT INTO meta SELECT * FROM kept; DROP TABLE kept");
+    }
+    sql(&home, "UPDATE meta SET value = '1' WHERE key = 'log.signed'");
+    assert_eq!(named(&found(&home).await), [("run-log", None)]);
+}
+
 /// An empty file is a store that was lost, never a new one: a second history would begin under the same keys.
 #[tokio::test]
 async fn an_empty_store_is_refused_and_none_is_made() {
