@@ -46,8 +46,12 @@ impl Checks {
         if failures.is_empty() {
             self.row(code, "pass", Some(passed.to_owned()));
         }
+        let (found, more) = (failures.len(), failures.len().saturating_sub(LISTED_MAX));
         for (code, detail) in failures.into_iter().take(LISTED_MAX) {
             self.row(&code, "fail", Some(detail));
+        }
+        if more > 0 {
+            self.row(code, "fail", Some(format!("{more} more failures, of {found}, are not listed")));
         }
     }
 
@@ -175,5 +179,29 @@ fn weakest_isolation(run: &RunState) -> &'static str {
         "fully-isolated"
     } else {
         "partly-isolated"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_are_not_listed_are_counted() {
+        let settled = |failures: usize| {
+            let mut checks = Checks::default();
+            checks.settle(
+                "entry-prev",
+                "",
+                (0..failures).map(|at| ("entry-leaf".to_owned(), at.to_string())).collect(),
+            );
+            checks.0
+        };
+        assert_eq!(settled(LISTED_MAX).len(), LISTED_MAX);
+        let rows = settled(LISTED_MAX + 3);
+        assert_eq!(rows.len(), LISTED_MAX + 1);
+        let last = rows.last().unwrap();
+        assert_eq!((last.code.as_str(), last.status.as_str()), ("entry-prev", "fail"));
+        assert!(last.detail.as_ref().unwrap().starts_with("3 more"), "{last:?}");
     }
 }
