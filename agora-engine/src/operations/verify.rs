@@ -158,12 +158,15 @@ fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainH
 /// What the report says of a run, by axis.
 pub(super) fn axes(checks: &Checks, run: &RunSummary, state: Option<&RunState>) -> Vec<Axis> {
     let axis = |axis: &str, value: &str| Axis { axis: axis.to_owned(), value: value.to_owned() };
+    let broken = checks.failed();
+    // Of what was changed after it was written, nothing else can be said.
+    let unless_broken = |value| if broken { "unknown" } else { value };
     vec![
-        axis("integrity", if checks.failed() { "broken" } else { "consistent" }),
+        axis("integrity", if broken { "broken" } else { "consistent" }),
         // The keys are this installation's own; an auditor brings them another way.
         axis("authenticity", "self-asserted"),
-        axis("completeness", if run.sealed { "whole-run" } else { "open-run" }),
-        axis("isolation", state.map_or("none", weakest_isolation)),
+        axis("completeness", unless_broken(if run.sealed { "whole-run" } else { "open-run" })),
+        axis("isolation", unless_broken(state.map_or("unknown", weakest_isolation))),
     ]
 }
 

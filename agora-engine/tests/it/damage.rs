@@ -205,6 +205,24 @@ async fn a_checkpoint_that_is_gone_has_a_code() {
     assert_eq!(failed(&*home.open().await, "run").await, ["checkpoint-unsigned"]);
 }
 
+/// What was changed says nothing any more of how whole or how isolated it was.
+#[tokio::test]
+async fn the_axes_of_a_broken_run_claim_nothing() {
+    let home = home(&["run"]).await;
+    let axes = async || {
+        let args = AuditArgs { run_id: "run".to_owned(), full: None };
+        let audit = home.open().await.audit(&caller(), args).await.unwrap();
+        audit.axes.into_iter().map(|axis| format!("{}: {}", axis.axis, axis.value)).collect::<Vec<_>>()
+    };
+    let whole = axes().await;
+    assert!(whole.contains(&"completeness: whole-run".to_owned()), "{whole:?}");
+    assert!(!whole.iter().any(|axis| axis.contains("unknown")), "{whole:?}");
+    sql(&home, "UPDATE entries SET bytes = x'00' WHERE seq = 3 AND run = (SELECT key FROM runs WHERE id = 'run')");
+    let broken = axes().await;
+    assert!(broken.contains(&"completeness: unknown".to_owned()), "{broken:?}");
+    assert!(broken.contains(&"isolation: unknown".to_owned()), "{broken:?}");
+}
+
 /// What is kept beside the log is missed: its signed checkpoint once a run says that it is vouched for, how far that one
 /// went, and the registry that was accepted last.
 #[tokio::test]
