@@ -245,6 +245,31 @@ async fn what_is_kept_beside_the_log_is_missed() {
     assert_eq!(named(&found(&home).await), [("run-log", None)]);
 }
 
+/// What an attempt reported, logged and found in its own check is looked for as its patch is, and hides nothing else.
+#[tokio::test]
+async fn a_lost_report_is_found_and_the_rest_of_the_result_is_shown() {
+    let home = home(&["run"]).await;
+    let body = bodies(home.path(), "attempt.finished").remove(0);
+    let result = async || {
+        let args = ResultArgs {
+            run_id: "run".to_owned(),
+            item_id: body["item"].as_str().map(str::to_owned),
+            ..ResultArgs::default()
+        };
+        home.open().await.result(&caller(), args).await.unwrap()
+    };
+    assert!(found(&home).await.is_empty());
+    assert!(result().await.unreadable.is_empty());
+    let report: Digest = body["report"].as_str().unwrap().parse().unwrap();
+    home.memory.lose(&report);
+    let rows = found(&home).await;
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.code == "artifact-bytes"), "{rows:?}");
+    assert!(rows[0].detail.contains(&report.to_string()), "{rows:?}");
+    let result = result().await;
+    assert_eq!((result.state.as_str(), result.unreadable.len()), ("done", 1));
+    assert!(result.unreadable[0].starts_with("manifest: blob-missing: "), "{:?}", result.unreadable);
+}
+
 /// An empty file is a store that was lost, never a new one: a second history would begin under the same keys.
 #[tokio::test]
 async fn an_empty_store_is_refused_and_none_is_made() {
