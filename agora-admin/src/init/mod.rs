@@ -21,7 +21,7 @@ use crate::keys::{AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, random}
 use crate::registry::{Draft, LOCK_WAIT, LockError, PublishError, RegistryLock, Staged, WriteError, disk, publish};
 
 /// The folders of a home.
-const FOLDERS: [&str; 7] = [KEYS_FOLDER, TRUST_FOLDER, REGISTRY_FOLDER, "blobs", "trees", "attempts", "logs"];
+pub const FOLDERS: [&str; 7] = [KEYS_FOLDER, TRUST_FOLDER, REGISTRY_FOLDER, "blobs", "trees", "attempts", "logs"];
 /// What a home may hold besides: a folder with none of these and none of [`FOLDERS`] is somebody else's.
 const FILES: [&str; 3] = [CONFIG_FILE, "store.db", "driver.lock"];
 /// The most entries of a folder that are looked at to tell whose it is.

@@ -66,6 +66,29 @@ fn a_folder_in_place_of_the_drivers_lock_is_named_and_without_it_all_is_well() {
 }
 
 #[test]
+fn a_damaged_store_is_not_blamed_on_the_registry() {
+    let env = ready();
+    admin(&env, &["runs"]).ok();
+    let store = env.home().join("store.db");
+    let bytes = std::fs::read(&store).unwrap();
+    for damaged in [&bytes[..bytes.len() / 2], b"no database".as_slice(), b"".as_slice()] {
+        std::fs::write(&store, damaged).unwrap();
+        let text = admin(&env, &["doctor"]).stdout;
+        assert!(text.contains("fail store"), "{text}");
+        assert!(!text.contains("fail registry") && !text.contains("mend registry"), "{text}");
+    }
+    std::fs::remove_file(&store).unwrap();
+    std::fs::create_dir(&store).unwrap();
+    assert!(admin(&env, &["doctor"]).stdout.contains("fail store"));
+    std::fs::remove_dir(&store).unwrap();
+    let text = admin(&env, &["doctor"]).stdout;
+    assert!(text.contains("warn store there is no store.db") && text.contains("ok registry"), "{text}");
+    std::fs::write(&store, bytes).unwrap();
+    let text = admin(&env, &["doctor"]).stdout;
+    assert!(text.contains("ok store-integrity") && text.contains("ok registry"), "{text}");
+}
+
+#[test]
 fn doctor_without_a_home_says_so() {
     let env = TestEnv::new();
     let output = admin(&env, &["doctor"]);
