@@ -18,7 +18,7 @@ use crate::config::{Config, Machine};
 use crate::driver::{self, Driver};
 use crate::host::{Host, Machine as ThisMachine};
 use crate::hub::Hub;
-use crate::journal::{Journal, Stamp, StoreError};
+use crate::journal::{Journal, Stamp, StoreError, recorded};
 use crate::keys::{Keys, Role};
 use crate::operations::OpError;
 use crate::perform::World;
@@ -59,6 +59,15 @@ impl Options {
     pub fn new(home: PathBuf, providers: Arc<dyn Providers>) -> Self {
         Self { home, providers, host: Arc::new(ThisMachine) }
     }
+}
+
+/// What a store says of whose it is.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// The public keys that its log was opened with, the log's own under its origin's name.
+    pub keys: Vec<KeyRecord>,
+    /// The registry version that it accepted last.
+    pub registry: Option<Seen>,
 }
 
 /// Why an engine does not open.
@@ -159,6 +168,23 @@ impl Engine {
     #[must_use]
     pub fn has_store(home: &Path) -> bool {
         std::fs::symlink_metadata(home.join(STORE_FILE)).is_ok()
+    }
+
+    /// What the store of this home says of whose it is; nothing when nothing was ever stored. Needs no key, so that a home
+    /// whose keys were lost can be told.
+    ///
+    /// # Errors
+    /// For a store that cannot be read.
+    pub fn recorded(home: &Path) -> Result<Recorded, OpError> {
+        if !Self::has_store(home) {
+            return Ok(Recorded::default());
+        }
+        let (opening, registry) = recorded(&home.join(STORE_FILE))?;
+        match opening.map(|entry| entry.record) {
+            Some(LogRecord::LogOpened { keys, .. }) => Ok(Recorded { keys, registry }),
+            Some(_) => Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
+            None => Ok(Recorded { keys: Vec::new(), registry }),
+        }
     }
 
     /// Whether the configuration wants a client that goes away to leave a driver behind.

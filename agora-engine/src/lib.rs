@@ -13,4 +13,4 @@ pub mod registry;
 pub mod wake;
 
 pub use driver::Driver;
-pub use engine::{Engine, OpenError, Options, Providers};
+pub use engine::{Engine, OpenError, Options, Providers, Recorded};

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use agora_core::record::LogEntry;
+use agora_core::registry::Seen;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::StoreError;
 
@@ -89,6 +91,25 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     conn.pragma_update(None, "trusted_schema", "OFF")?;
     migrate(&mut conn)?;
     Ok(conn)
+}
+
+/// What a store says of whose it is, without its keys: the first entry of its log, and the registry that was accepted last.
+///
+/// # Errors
+/// [`StoreError`] for what is there and is no store that can be read.
+pub(crate) fn recorded(path: &Path) -> Result<(Option<LogEntry>, Option<Seen>), StoreError> {
+    let conn = Connection::open_with_flags(path, FLAGS)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    check_owner(&conn)?;
+    let first = conn.query_row("SELECT bytes FROM log WHERE seq = 0", [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    let first = first.map(|bytes| LogEntry::from_bytes(&bytes)).transpose();
+    let seen = "SELECT value FROM meta WHERE key = 'registry.seen'";
+    let seen = conn.query_row(seen, [], |row| row.get::<_, String>(0)).optional()?;
+    let seen = seen.map(|text| serde_json::from_str(&text)).transpose();
+    Ok((
+        first.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        seen.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+    ))
 }
 
 fn check_owner(conn: &Connection) -> Result<(), StoreError> {
