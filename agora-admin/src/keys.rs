@@ -154,6 +154,14 @@ pub fn ensure(home: &Path, stem: &str, name: &str) -> Result<(Made, VerifyKey), 
     }
 }
 
+/// The public half of the private key that is there, in base64.
+///
+/// # Errors
+/// [`AdminKeyError`]: a private half that is unfit.
+pub fn public_half(home: &Path, stem: &str) -> Result<Option<String>, AdminKeyError> {
+    Ok(open_pair(home, stem)?.map(|pair| STANDARD.encode(public_of(&pair))))
+}
+
 fn mismatch(home: &Path, stem: &str) -> KeyError {
     KeyError::Mismatch {
         private: private_path(home, stem),

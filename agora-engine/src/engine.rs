@@ -18,7 +18,7 @@ use crate::driver::{self, Driver};
 use crate::home;
 use crate::host::{Host, ThisMachine};
 use crate::hub::Hub;
-use crate::journal::{Journal, Stamp, StoreError};
+use crate::journal::{Journal, Stamp, StoreError, recorded};
 use crate::keys::{Keys, Role};
 use crate::operations::OpError;
 use crate::perform::World;
@@ -59,6 +59,15 @@ impl Options {
     pub fn new(home: PathBuf, providers: Arc<dyn Providers>) -> Self {
         Self { home, providers, host: Arc::new(ThisMachine) }
     }
+}
+
+/// What a store says of whose it is.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// The public keys that its log was opened with, the log's own under its origin's name.
+    pub keys: Vec<KeyRecord>,
+    /// The registry version that it accepted last.
+    pub registry: Option<Seen>,
 }
 
 /// Why an engine does not open.
@@ -158,10 +167,27 @@ impl Engine {
         Ok(self.journal.call(|ledger| ledger.get_meta("registry.seen")).await?)
     }
 
-    /// Whether there is a store in this home already.
+    /// Whether there is a store in this home already, or something in its place.
     #[must_use]
     pub fn has_store(home: &Path) -> bool {
-        home.join(STORE_FILE).is_file()
+        std::fs::symlink_metadata(home.join(STORE_FILE)).is_ok()
+    }
+
+    /// What the store of this home says of whose it is; nothing when nothing was ever stored. Needs no key, so that a home
+    /// whose keys were lost can be told.
+    ///
+    /// # Errors
+    /// For a store that cannot be read.
+    pub fn recorded(home: &Path) -> Result<Recorded, OpError> {
+        if !Self::has_store(home) {
+            return Ok(Recorded::default());
+        }
+        let (opening, registry) = recorded(&home.join(STORE_FILE))?;
+        match opening.map(|entry| entry.record) {
+            Some(LogRecord::LogOpened { keys, .. }) => Ok(Recorded { keys, registry }),
+            Some(_) => Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
+            None => Ok(Recorded { keys: Vec::new(), registry }),
+        }
     }
 
     /// Whether the configuration wants a client that goes away to leave a driver behind.
@@ -201,11 +227,11 @@ async fn open_log(journal: &Journal, keys: &Keys) -> Result<(), StoreError> {
     }
     journal
         .call(move |ledger| {
-            if ledger.log_head()?.is_some() {
+            if ledger.log_opened()? {
                 return Ok(());
             }
             ledger.transact(|tx| {
-                if tx.log_head()?.is_some() {
+                if tx.ledger().log_opened()? {
                     return Ok(());
                 }
                 tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })

@@ -181,7 +181,7 @@ impl Coded for KeyError {
         Some(match self {
             Self::Missing(_) => "run `agora-admin init`".to_owned(),
             Self::Lost { private, public } => format!(
-                "restore {} from a backup; only if nobody was ever given {}, move that away and run `agora-admin init`",
+                "restore {} from a backup; only in a home that was never used, move {} away and run `agora-admin init`",
                 private.display(),
                 public.display()
             ),

@@ -14,4 +14,4 @@ pub mod registry;
 mod wake;
 
 pub use driver::Driver;
-pub use engine::{Engine, OpenError, Options, Providers};
+pub use engine::{Engine, OpenError, Options, Providers, Recorded};

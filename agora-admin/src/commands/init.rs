@@ -41,14 +41,8 @@ pub(crate) async fn run(context: &Context, _args: Args) -> Result<Exit, Failure>
     let blobs = context.blobs()?;
     let system = rustix::system::uname();
     let host = system.nodename().to_string_lossy();
-    // A store that does not open yet, for want of a key say, has nothing to say: init mends what it can.
-    let seen = match Engine::has_store(&context.home) {
-        true => match context.engine().await {
-            Ok(engine) => engine.registry_seen().await.doing(&doing)?,
-            Err(_) => None,
-        },
-        false => None,
-    };
+    // A store that cannot be read has nothing to say: init mends what it can.
+    let seen = Engine::recorded(&context.home).ok().and_then(|recorded| recorded.registry);
     let options = Options { host: &host, now: now(), seen_version: seen.map(|seen| seen.version) };
     let home = init(&context.home, blobs.as_ref(), options).await.doing(&doing)?;
     let targets = match Config::load(&context.home, &Machine::this()) {

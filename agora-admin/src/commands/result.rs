@@ -192,6 +192,9 @@ fn summary(page: &mut Page, reply: &ResultReply) {
             rows::untrusted(page, what, names);
         }
     }
+    for part in &reply.unreadable {
+        page.line(Line::of(Cell::new("cannot be read:").style(Style::Bad)).and(part));
+    }
     if let Some(detail) = &reply.failure_detail {
         rows::untrusted(page, "why", detail);
     }

@@ -27,8 +27,14 @@ pub(crate) async fn all(context: &Context, deep: bool) -> Vec<Check> {
         }
         Err(error) => checks.extend(registry::config_problems(&error)),
     }
-    checks.extend(registry::registry(context).await);
-    checks.extend(store::store(context, deep).await);
+    // The store first: the registry is read by what the store accepted last, and damage of a store is none of a registry.
+    let (looked, closed) = store::store(context, deep).await;
+    checks.extend(looked);
+    match closed {
+        // It would only wait for the store once more.
+        Some(failure) => checks.extend(failure.problems.iter().map(|problem| Check::problem("registry", problem))),
+        None => checks.extend(registry::registry(context).await),
+    }
     once(checks)
 }
 

@@ -1,6 +1,6 @@
 //! What a check says.
 
-use agora_core::error::Problem;
+use agora_core::error::{Class, Problem};
 use serde::Serialize;
 
 /// How a check went, from good to bad.
@@ -69,13 +69,14 @@ impl Check {
         Self { remedy: Some(remedy.into()), ..Self::new(check, Status::Fail, detail) }
     }
 
-    /// It does not work, as an error says.
+    /// It does not work, as an error says; what may work later could not be found out.
     pub(crate) fn problem(check: &'static str, problem: &Problem) -> Self {
+        let status = if problem.class == Class::Later { Status::Unknown } else { Status::Fail };
         let at = problem.at.as_ref().map(|at| format!(" (at {at})")).unwrap_or_default();
         Self {
             code: Some(problem.code.clone()),
             remedy: problem.hint.clone(),
-            ..Self::new(check, Status::Fail, format!("{}{at}", problem.message))
+            ..Self::new(check, status, format!("{}{at}", problem.message))
         }
     }
 
@@ -112,5 +113,17 @@ impl Check {
     /// What to do.
     pub(crate) fn remedy(&self) -> Option<&str> {
         self.remedy.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_work_later_is_unknown_and_what_has_to_be_mended_fails() {
+        let status = |class| Check::problem("store", &Problem::new(class, "store-x", "x")).status();
+        assert_eq!(status(Class::Later), Status::Unknown);
+        assert_eq!((status(Class::Operator), status(Class::Bug)), (Status::Fail, Status::Fail));
     }
 }

@@ -1,11 +1,13 @@
 //! The home, who owns it, its modes, and its keys.
 
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use agora_admin::keys::{REGISTRY_ADMIN, private_path};
 use agora_core::error::Coded as _;
+use agora_engine::home::FOLDERS;
 use agora_engine::keys::{Keys, Role, trusted};
 
 use super::check::Check;
@@ -26,8 +28,33 @@ pub(super) fn home(home: &Path) -> Vec<Check> {
             let detail = format!("{} cannot be written: {error}", home.display());
             vec![Check::fail("home", detail, "give this user write access, on a file system that is not read-only")]
         }
-        (None, Ok(())) => vec![Check::ok("home", format!("{}, mode 0700", home.display()))],
+        (None, Ok(())) => match folders(home) {
+            bad if bad.is_empty() => vec![Check::ok("home", format!("{}, mode 0700", home.display()))],
+            bad => bad,
+        },
     }
+}
+
+/// What stands where a folder of the home should be. One that is not there is made when it is needed; what of it is missed is
+/// told by who looks for it.
+fn folders(home: &Path) -> Vec<Check> {
+    let bad = FOLDERS.into_iter().filter_map(|name| {
+        let path = home.join(name);
+        match std::fs::symlink_metadata(&path) {
+            // Its mode matters less: nobody else comes past the home's.
+            Ok(found) if found.is_dir() => None,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Ok(_) => {
+                let remedy = format!("move {} away, then run `agora-admin init`", path.display());
+                Some(Check::fail("home", format!("{} is no folder", path.display()), remedy))
+            }
+            Err(error) => {
+                let remedy = format!("give this user access to {}", path.display());
+                Some(Check::fail("home", format!("{}: {error}", path.display()), remedy))
+            }
+        }
+    });
+    bad.collect()
 }
 
 fn owned(found: &Metadata, path: &Path, mode: u32) -> Option<Check> {
@@ -92,6 +119,22 @@ mod tests {
         assert_eq!(open.status(), Status::Fail);
         assert!(open.remedy().unwrap().starts_with("run `chmod 700 "), "{open:?}");
         mode(folder.path(), 0o700);
+        assert!(home(folder.path()).remove(0).is_ok());
+    }
+
+    #[test]
+    fn a_file_in_place_of_a_folder_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        mode(folder.path(), 0o700);
+        for name in FOLDERS {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            let file = home(folder.path());
+            assert_eq!((file.len(), file[0].status()), (1, Status::Fail), "{file:?}");
+            assert!(file[0].detail().contains("is no folder") && file[0].detail().contains(name), "{file:?}");
+            std::fs::remove_file(&path).unwrap();
+            std::fs::create_dir(&path).unwrap();
+        }
         assert!(home(folder.path()).remove(0).is_ok());
     }
 

@@ -2,23 +2,26 @@
 //!
 //! Each step looks first and makes only what is not there, so a home that a crash left half-made is completed by the next
 //! call, and a whole one is found as it is. Nothing that exists is written over: a key that was lost, or a registry that
-//! was, is told of and not replaced. The store is made by the engine, later.
+//! was, is told of and not replaced; a public half is made again only where its name is still known. The store is made by
+//! the engine, later.
 
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use agora_core::error::{Class, Coded};
+use agora_core::record::KeyRecord;
 use agora_core::registry::RegistryError;
-use agora_core::registry::note::admin_key_name;
+use agora_core::registry::note::{NoteText, admin_key_name};
 use agora_core::seam::BlobStore;
 use agora_core::time::Time;
+use agora_engine::Engine;
 use agora_engine::config::CONFIG_FILE;
 use agora_engine::config::file::{self, FileError, Folder};
 use agora_engine::home::{FILES, FOLDERS};
 use agora_engine::keys::{KEYS_FOLDER, KeyError, Origin, Role, origin, trusted, trusted_path};
 use agora_engine::registry::{NOTE_FILE, REGISTRY_FOLDER, ReadError, RegistryReader};
 
-use crate::keys::{AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, random};
+use crate::keys::{AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, private_path, public_half, random};
 use crate::registry::{Draft, LOCK_WAIT, LockError, PublishError, RegistryLock, Staged, WriteError, disk, publish};
 
 /// The most entries of a folder that are looked at to tell whose it is.
@@ -44,6 +47,14 @@ pub enum InitError {
     /// A key is lost or unfit.
     #[error(transparent)]
     Key(#[from] AdminKeyError),
+    /// What this home signed before is known no more: new keys would be another installation's.
+    #[error("{what} is gone, and nothing left in this home says what it was")]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// Another agora-admin is at it.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -58,7 +69,7 @@ pub enum InitError {
 impl InitError {
     fn inner(&self) -> Option<&dyn Coded> {
         match self {
-            Self::Foreign(_) => None,
+            Self::Foreign(_) | Self::Identity { .. } => None,
             Self::File(error) => Some(error),
             Self::Write(error) => Some(error),
             Self::Key(error) => Some(error),
@@ -80,17 +91,24 @@ impl Coded for InitError {
         self.inner().map_or(Class::Operator, Coded::class)
     }
     fn code(&self) -> &'static str {
-        self.inner().map_or("home-foreign", Coded::code)
+        match self {
+            Self::Identity { .. } => "identity-lost",
+            _ => self.inner().map_or("home-foreign", Coded::code),
+        }
     }
     fn hint(&self) -> Option<String> {
-        match self.inner() {
-            Some(error) => error.hint(),
-            None => Some("name an empty folder, or one that is not there yet, with --home".to_owned()),
+        match self {
+            Self::Foreign(_) => Some("name an empty folder, or one that is not there yet, with --home".to_owned()),
+            Self::Identity { .. } => Some(
+                "restore keys/ and trust/ from a backup: new keys would make all evidence of this home unverifiable"
+                    .to_owned(),
+            ),
+            _ => self.inner().and_then(Coded::hint),
         }
     }
     fn at(&self) -> Option<String> {
         match self {
-            Self::Foreign(path) => Some(path.display().to_string()),
+            Self::Foreign(path) | Self::Identity { path, .. } => Some(path.display().to_string()),
             _ => self.inner().and_then(Coded::at),
         }
     }
@@ -234,20 +252,74 @@ fn key_step(stem: &str, made: Made) -> Step {
     Step { what: format!("{KEYS_FOLDER}/{stem}.key"), did }
 }
 
-/// The keys of the log and what hangs on its origin. The origin is chosen once: it is the name of the log's public key,
-/// and nothing can have been signed under it before that file is there.
+/// The keys of the log and what hangs on its origin. The origin is chosen once, before anything is signed under it. A home
+/// that was used keeps it, and its keys: others would make its evidence unverifiable.
 fn ensure_keys(home: &Path, host: &str, steps: &mut Vec<Step>) -> Result<Origin, InitError> {
+    let recorded = Engine::recorded(home).ok().map(|recorded| recorded.keys);
     let chosen = match origin(home) {
         Ok(origin) => origin,
-        Err(KeyError::Missing(_)) => choose_origin(host)?,
+        Err(KeyError::Missing(path)) => match known_origin(home, recorded.as_deref(), path)? {
+            Some(origin) => origin,
+            None => choose_origin(host)?,
+        },
         Err(error) => return Err(error.into()),
     };
+    refuse_other_keys(home, recorded.as_deref())?;
     for role in Role::ALL {
         let (made, _) = ensure(home, role.as_str(), &role.key_name(&chosen))?;
         steps.push(key_step(role.as_str(), made));
     }
     // What is on the disk counts, should another have been faster.
     Ok(origin(home)?)
+}
+
+/// The origin of a home that lost the file with its name: as the log was opened under it, or as another key's name has it.
+/// `None` when nothing was ever signed here. What the store recorded is not known where it cannot be read.
+fn known_origin(home: &Path, recorded: Option<&[KeyRecord]>, path: PathBuf) -> Result<Option<Origin>, InitError> {
+    let log = key_of(recorded, Role::Log);
+    if let Some(origin) = log.and_then(|key| Origin::new(key.name.as_str())) {
+        return Ok(Some(origin));
+    }
+    for role in [Role::Run, Role::Attest] {
+        let name = trusted(home, role.as_str()).ok().and_then(|keys| Some(keys.first()?.name.clone()));
+        let suffix = format!("/{}", role.as_str());
+        if let Some(origin) = name.and_then(|name| Origin::new(name.strip_suffix(&suffix)?)) {
+            return Ok(Some(origin));
+        }
+    }
+    match recorded {
+        Some([]) => Ok(None),
+        // What cannot be read may hold the only evidence of whose it is.
+        Some(_) | None => Err(InitError::Identity { path, what: "the log's public key" }),
+    }
+}
+
+fn key_of(recorded: Option<&[KeyRecord]>, role: Role) -> Option<&KeyRecord> {
+    recorded?.iter().find(|key| key.role.as_str() == role.as_str())
+}
+
+/// A store whose log was opened was opened with keys: one of which both halves are gone is not made anew, and a private
+/// half that is another's gets no public one.
+fn refuse_other_keys(home: &Path, recorded: Option<&[KeyRecord]>) -> Result<(), InitError> {
+    if recorded.is_some_and(<[KeyRecord]>::is_empty) {
+        return Ok(());
+    }
+    for role in Role::ALL {
+        let public = trusted_path(home, role.as_str());
+        if std::fs::symlink_metadata(&public).is_ok() {
+            continue;
+        }
+        let private = private_path(home, role.as_str());
+        match (public_half(home, role.as_str())?, key_of(recorded, role)) {
+            (None, _) => return Err(InitError::Identity { path: private, what: "a key of this home" }),
+            (Some(half), Some(key)) if half != key.key => {
+                let why = "the store's log was opened with another key".to_owned();
+                return Err(KeyError::Mismatch { private, public, why }.into());
+            }
+            (Some(_), _) => {}
+        }
+    }
+    Ok(())
 }
 
 /// `<host>.local/<8 hex digits>`: readable, and unique without asking anybody.
@@ -284,6 +356,27 @@ fn registry_id(home: &Path) -> Result<Option<String>, InitError> {
     })
 }
 
+/// Makes the lost public half of the registry's key from its private half. A registry is not trusted because it is there:
+/// this one is, if its note is signed by the key that only this home's operator has.
+async fn pin_again(home: &Path, blobs: &dyn BlobStore) -> Result<Made, InitError> {
+    let public = trusted_path(home, REGISTRY_ADMIN);
+    let lost = || InitError::Identity { path: public.clone(), what: "the pinned public key of the registry" };
+    if !private_path(home, REGISTRY_ADMIN).exists() {
+        return Err(lost());
+    }
+    let note = file::read(&home.join(REGISTRY_FOLDER).join(NOTE_FILE), 64 << 10)?.ok_or_else(lost)?;
+    let id = NoteText::of_note(&note.bytes).map_err(ReadError::Registry)?.registry;
+    let (made, _) = ensure(home, REGISTRY_ADMIN, &admin_key_name(&id))?;
+    match RegistryReader::open(home).read(None, blobs).await {
+        Ok(_) => Ok(made),
+        Err(error) => {
+            // It vouches for nothing that is here: as before, nothing is pinned. What cannot be removed is told of next time.
+            let _ = std::fs::remove_file(&public);
+            Err(error.into())
+        }
+    }
+}
+
 async fn ensure_registry(
     home: &Path,
     lock: &RegistryLock,
@@ -296,11 +389,10 @@ async fn ensure_registry(
     let has_note = file::read(&note, 64 << 10)?.is_some();
     let id = registry_id(home)?;
     if has_note {
-        // A registry without its pinned key: whoever put it there, it is not trusted because it is there.
-        if id.is_none() {
-            return Err(KeyError::Missing(trusted_path(home, REGISTRY_ADMIN)).into());
-        }
-        let (made, _) = ensure(home, REGISTRY_ADMIN, "")?;
+        let made = match id {
+            Some(_) => ensure(home, REGISTRY_ADMIN, "")?.0,
+            None => pin_again(home, blobs).await?,
+        };
         steps.push(key_step(REGISTRY_ADMIN, made));
         let current = RegistryReader::open(home).read(None, blobs).await?;
         steps.push(Step { what, did: Did::Found });

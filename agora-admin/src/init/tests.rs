@@ -112,9 +112,42 @@ async fn what_was_lost_is_told_of_and_not_made_again() {
     };
     lost(&["keys/run.key"], None, "key-lost").await;
     lost(&["keys/registry-admin.key"], None, "key-lost").await;
-    lost(&["trust/registry-admin.vkey"], None, "keys-missing").await;
+    lost(&["keys/registry-admin.key", "trust/registry-admin.vkey"], None, "identity-lost").await;
     lost(&["registry/snapshot.json"], None, "registry-missing").await;
     lost(&["registry/snapshot.json", "registry/snapshot.note"], Some(1), "registry-missing").await;
+}
+
+/// The private half proves whose registry it is, and nothing else does.
+#[tokio::test]
+async fn the_pinned_key_of_the_registry_is_made_again_from_its_private_half_alone() {
+    let (home, blobs) = (tempfile::tempdir().unwrap(), MemoryBlobs::default());
+    let first = init(home.path(), &blobs, options()).await.unwrap();
+    let before = everything(home.path());
+    let pinned = home.path().join("trust/registry-admin.vkey");
+    fs::remove_file(&pinned).unwrap();
+    let again = init(home.path(), &blobs, options()).await.unwrap();
+    assert_eq!((again.registry, again.version), (first.registry, 1));
+    assert_eq!(everything(home.path()), before);
+    // With another registry's private half nothing is pinned.
+    let other = tempfile::tempdir().unwrap();
+    init(other.path(), &blobs, options()).await.unwrap();
+    fs::remove_file(&pinned).unwrap();
+    fs::copy(other.path().join("keys/registry-admin.key"), home.path().join("keys/registry-admin.key")).unwrap();
+    let error = init(home.path(), &blobs, options()).await.unwrap_err();
+    assert_eq!((error.code(), pinned.exists()), ("registry-signature", false));
+}
+
+/// A home keeps its name as long as anything of it tells the name.
+#[tokio::test]
+async fn the_origin_is_taken_from_what_is_left() {
+    let (home, blobs) = (tempfile::tempdir().unwrap(), MemoryBlobs::default());
+    let first = init(home.path(), &blobs, options()).await.unwrap();
+    let before = everything(home.path());
+    for lost in [&["log"][..], &["log", "run"], &["log", "attest"]] {
+        lost.iter().for_each(|role| fs::remove_file(trusted_path(home.path(), role)).unwrap());
+        let again = init(home.path(), &blobs, options()).await.unwrap();
+        assert_eq!((&again.origin, everything(home.path())), (&first.origin, before.clone()), "{lost:?}");
+    }
 }
 
 #[tokio::test]

@@ -72,6 +72,87 @@ fn a_folder_in_place_of_the_drivers_lock_is_named_and_without_it_all_is_well() {
     assert!(admin(&env, &["doctor"]).stdout.contains("ok driver"));
 }
 
+/// What was signed stays verifiable: a home that was used is never given another name or other keys.
+#[test]
+fn init_gives_a_used_home_its_own_identity_back_or_none() {
+    let env = ready();
+    let origin = json(&env, &["init"])["origin"].clone();
+    admin(&env, &["runs"]).ok();
+    let trust = |name: &str| env.home().join("trust").join(name);
+    let all = ["log", "run", "attest", "registry-admin"].map(|role| trust(&format!("{role}.vkey")));
+    let kept = all.clone().map(|path| std::fs::read(path).unwrap());
+    std::fs::remove_dir_all(env.home().join("trust")).unwrap();
+    assert_eq!(json(&env, &["init"])["origin"], origin, "as the store has it");
+    assert_eq!(all.clone().map(|path| std::fs::read(path).unwrap()), kept);
+    assert!(admin(&env, &["doctor"]).stdout.contains("ok store-integrity"));
+
+    // Nothing tells the name, and the store may: it is refused, and nothing is made.
+    let store = env.home().join("store.db");
+    let bytes = std::fs::read(&store).unwrap();
+    std::fs::write(&store, "no database").unwrap();
+    std::fs::remove_dir_all(env.home().join("trust")).unwrap();
+    let text = admin(&env, &["init"]).fails(6);
+    assert!(text.contains("[identity-lost]") && text.contains("backup"), "{text}");
+    assert!(!trust("log.vkey").exists());
+    std::fs::write(&store, bytes).unwrap();
+    assert_eq!(json(&env, &["init"])["origin"], origin);
+    // With all that says which registry it was, the registry is not begun anew either.
+    let registry = env.home().join("registry");
+    let aside = env.home().join("aside");
+    // A plan that is looked at makes the store accept a registry, whatever else is wrong with it.
+    std::fs::write(env.root().join("plan.json"), r#"{"v":1}"#).unwrap();
+    admin(&env, &["validate", env.root().join("plan.json").to_str().unwrap()]).fails(6);
+    std::fs::rename(&registry, &aside).unwrap();
+    std::fs::remove_dir_all(env.home().join("trust")).unwrap();
+    let text = admin(&env, &["init"]).fails(6);
+    assert!(text.contains("[registry-missing]") && !trust("registry-admin.vkey").exists(), "{text}");
+    std::fs::remove_dir_all(&registry).unwrap();
+    std::fs::rename(&aside, &registry).unwrap();
+    assert_eq!(json(&env, &["init"])["origin"], origin);
+    assert_eq!(all.clone().map(|path| std::fs::read(path).unwrap()), kept);
+
+    // Another's private half gets no public one.
+    let key = env.home().join("keys/run.key");
+    let (own, public) = (std::fs::read(&key).unwrap(), std::fs::read(trust("run.vkey")).unwrap());
+    std::fs::copy(env.home().join("keys/attest.key"), &key).unwrap();
+    std::fs::remove_file(trust("run.vkey")).unwrap();
+    let text = admin(&env, &["init"]).fails(6);
+    assert!(text.contains("[key-mismatch]") && !trust("run.vkey").exists(), "{text}");
+    std::fs::write(&key, own).unwrap();
+    assert_eq!(json(&env, &["init"])["origin"], origin);
+    assert_eq!(std::fs::read(trust("run.vkey")).unwrap(), public);
+
+    // Both halves of one key.
+    for half in ["keys/run.key", "trust/run.vkey"] {
+        std::fs::remove_file(env.home().join(half)).unwrap();
+    }
+    let text = admin(&env, &["init"]).fails(6);
+    assert!(text.contains("[identity-lost]"), "{text}");
+}
+
+#[test]
+fn a_damaged_store_is_not_blamed_on_the_registry() {
+    let env = ready();
+    admin(&env, &["runs"]).ok();
+    let store = env.home().join("store.db");
+    let bytes = std::fs::read(&store).unwrap();
+    for damaged in [&bytes[..bytes.len() / 2], b"no database".as_slice(), b"".as_slice()] {
+        std::fs::write(&store, damaged).unwrap();
+        let text = admin(&env, &["doctor"]).stdout;
+        assert!(text.contains("fail store"), "{text}");
+        assert!(!text.contains("fail registry") && !text.contains("mend registry"), "{text}");
+    }
+    std::fs::remove_file(&store).unwrap();
+    std::fs::create_dir(&store).unwrap();
+    assert!(admin(&env, &["doctor"]).stdout.contains("fail store"));
+    std::fs::remove_dir(&store).unwrap();
+    let text = admin(&env, &["doctor"]).stdout;
+    assert!(text.contains("warn store there is no store.db") && text.contains("ok registry"), "{text}");
+    std::fs::write(&store, bytes).unwrap();
+    let text = admin(&env, &["doctor"]).stdout;
+    assert!(text.contains("ok store-integrity") && text.contains("ok registry"), "{text}");
+}
+
 #[test]
 fn doctor_without_a_home_says_so() {
     let env = TestEnv::new();

@@ -74,6 +74,11 @@ impl From<rusqlite::Error> for StoreError {
         {
             return Self::Corrupt(error.to_string());
         }
+        // The index of the log file grows by whole pages when the first process opens a store: with no room left that is
+        // where SQLite fails, and it does not say "full" then.
+        if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+            return Self::Full;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
@@ -127,5 +132,21 @@ impl Coded for StoreError {
             Self::Refused(refusal) => return refusal.hint(),
             Self::NoRun(_) => "list the runs with `status`".to_owned(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let code =
+            |extended: i32| StoreError::from(rusqlite::Error::SqliteFailure(ffi::Error::new(extended), None)).code();
+        assert_eq!(code(ffi::SQLITE_FULL), "disk-full");
+        assert_eq!(code(ffi::SQLITE_IOERR_SHMSIZE), "disk-full");
+        assert_eq!(code(ffi::SQLITE_IOERR_READ), "store-failed");
     }
 }

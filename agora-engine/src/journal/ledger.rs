@@ -149,6 +149,10 @@ impl Ledger {
             if self.follow {
                 for id in self.unsealed()? {
                     self.load(&id)?;
+                    // What was completed before this driver may have been sealed too; then its row is not to be believed.
+                    if let Some(run) = self.board.run(&id).filter(|run| run.completed.is_some()) {
+                        self.refuse_second_seal(&id, run.opened.log_seq)?;
+                    }
                 }
             }
         } else {

@@ -15,5 +15,6 @@ mod write;
 pub(crate) use error::StoreError;
 pub(crate) use ledger::{Ledger, RunMeta};
 pub(crate) use read::{ItemCounts, Projected, RunSummary, Stored};
+pub(crate) use schema::recorded;
 pub(crate) use thread::Journal;
 pub(crate) use write::{NewRun, Stamp, Tx};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use agora_core::id::{Digest, RunId};
 use agora_core::limits::STOP_SECONDS_MAX;
+use agora_core::record::{LogEntry, LogRecord};
 use agora_core::time::Time;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -300,6 +301,17 @@ impl Ledger {
             .query_row([], |row| row.get(0))?)
     }
 
+    /// Whether a log checkpoint vouches for any run.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn any_logged(&self) -> Result<bool, StoreError> {
+        Ok(self
+            .conn
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM runs WHERE logged = 1)")?
+            .query_row([], |row| row.get(0))?)
+    }
+
     /// The position of the newest entry in the store.
     ///
     /// # Errors
@@ -351,6 +363,50 @@ impl Ledger {
             found.push((bytes, leaf));
         }
         Ok((found, next))
+    }
+
+    /// Whether the log of runs was opened: its end is kept, and it has entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where only one of the two is there.
+    pub(crate) fn log_opened(&mut self) -> Result<bool, StoreError> {
+        // Both at one moment: another process may open it meanwhile. Within a transaction they are at one already.
+        let both = |ledger: &mut Self| {
+            let entries: bool = ledger.conn.query_row("SELECT EXISTS (SELECT 1 FROM log)", [], |row| row.get(0))?;
+            Ok((ledger.log_head()?, entries))
+        };
+        let (head, entries) = match self.conn.is_autocommit() {
+            true => self.at_one_moment(both)?,
+            false => both(self)?,
+        };
+        match (head, entries) {
+            (Some(_), true) => Ok(true),
+            (None, false) => Ok(false),
+            (Some(head), false) => Err(StoreError::Corrupt(format!(
+                "the log of runs is empty, and its end is kept as that of {}",
+                head.size
+            ))),
+            (None, true) => Err(StoreError::Corrupt("the log of runs has entries, and its end is not kept".to_owned())),
+        }
+    }
+
+    /// Refuses a run whose row says that it is not sealed, and whose seal is in the log, after its opening there.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], naming the run.
+    pub(crate) fn refuse_second_seal(&self, id: &RunId, opened: u64) -> Result<(), StoreError> {
+        let from = i64::try_from(opened).unwrap_or(i64::MAX);
+        let mut statement =
+            self.conn.prepare_cached("SELECT bytes FROM log WHERE seq > ?1 AND instr(bytes, CAST(?2 AS BLOB)) > 0")?;
+        let rows = statement.query_map(params![from, id.as_str()], |row| row.get::<_, Vec<u8>>(0))?;
+        for bytes in rows {
+            let record = LogEntry::from_bytes(&bytes?).map(|entry| entry.record);
+            if matches!(record, Ok(LogRecord::RunSealed { run, .. }) if run == *id) {
+                let what = format!("the log has the seal of the run {id}, and its row says that it is not sealed");
+                return Err(StoreError::Corrupt(what));
+            }
+        }
+        Ok(())
     }
 
     /// The pack of a base tree: its digest and size in bytes.

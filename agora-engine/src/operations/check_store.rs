@@ -1,5 +1,6 @@
 //! The store as a whole, for `doctor`: nothing is changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use agora_core::error::Coded as _;
@@ -84,14 +85,15 @@ struct Looked {
     rows: Vec<StoreCheck>,
     id: Option<RunId>,
     entries: u64,
-    /// Patches and outputs that were accepted.
-    artifacts: Vec<Digest>,
+    /// Patches and outputs that were accepted, and what every attempt reported, logged and found in its own check.
+    artifacts: BTreeSet<Digest>,
 }
 
 impl Engine {
     /// Looks at the whole store: SQLite's own check, chain, tree, checkpoint and story of every run (I6, I8), that every
-    /// run of the log is there, that the projections agree with a replay, and that the bytes of accepted artifacts exist
-    /// (I5; `deep`: and match). What is damaged is a row of the answer, and the rest is looked at all the same.
+    /// run of the log is there, that the projections agree with a replay, and that the bytes of accepted artifacts, logs
+    /// and reports exist (I5; `deep`: and match). What is damaged is a row of the answer, and the rest is looked at all the
+    /// same.
     ///
     /// # Errors
     /// When the store does not answer at all.
@@ -121,7 +123,7 @@ impl Engine {
             }
         }
         rows.push(StoreCheck::ok("run-journal", format!("{runs} runs, {entries} entries looked at")));
-        rows.push(StoreCheck::ok("artifact-bytes", format!("{artifacts} accepted artifacts looked at")));
+        rows.push(StoreCheck::ok("artifact-bytes", format!("{artifacts} artifacts, logs and reports looked at")));
         rows.extend(self.check_log(log).await?);
         Ok(rows)
     }
@@ -172,7 +174,7 @@ impl Engine {
         Ok(self.journal.call(rows).await?)
     }
 
-    async fn check_artifacts(&self, run: &RunId, digests: &[Digest], deep: bool, rows: &mut Vec<StoreCheck>) {
+    async fn check_artifacts(&self, run: &RunId, digests: &BTreeSet<Digest>, deep: bool, rows: &mut Vec<StoreCheck>) {
         for digest in digests {
             let found = match deep {
                 true => self.blobs.get(digest).await.map(|_| true),
@@ -211,12 +213,16 @@ fn look(ledger: &mut Ledger, key: i64, log: &mut Log, keys: &Keys, looked: &mut 
         looked.rows.push(StoreCheck::fail("run-projection", Some(&run.id), detail));
     }
     let accepted = state.items.iter().filter_map(|item| item.accepted.as_ref());
-    looked.artifacts = accepted
-        .flat_map(|accepted| {
-            let patch = accepted.patch.iter().map(|patch| patch.digest);
-            patch.chain(accepted.outputs.iter().map(|output| output.digest))
-        })
-        .collect();
+    let accepted = accepted.flat_map(|accepted| {
+        let patch = accepted.patch.iter().map(|patch| patch.digest);
+        patch.chain(accepted.outputs.iter().map(|output| output.digest))
+    });
+    let ended = state.items.iter().flat_map(|item| &item.ended).flat_map(|ended| {
+        let ended = &ended.finished;
+        let log = ended.log.iter().map(|log| log.digest);
+        log.chain(ended.report).chain(ended.verify.iter().map(|verify| verify.report))
+    });
+    looked.artifacts = accepted.chain(ended).collect();
     Ok(())
 }
 

@@ -138,6 +138,9 @@ pub struct ResultReply {
     /// What the agent claims.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Claims>,
+    /// Why parts cannot be shown, `PART: code: …` each: bytes that are missing or damaged. The other parts are as ever.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// The part that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page: Option<Page>,
@@ -190,7 +193,7 @@ impl Engine {
         let facts = facts.await?;
         let mut reply = facts.reply.clone();
         match part {
-            Part::Summary => self.add_words(&run, &id, &facts, &mut reply).await?,
+            Part::Summary => self.add_words(&run, &id, &facts, &mut reply).await,
             Part::Files | Part::Patch | Part::Output | Part::Log | Part::Manifest => {
                 let bytes = self.part_of_item(&facts, part, args.path.as_deref()).await?;
                 let name = Address::of(&run, Some(&id), part, &bytes);
@@ -306,17 +309,21 @@ impl Engine {
         Ok(self.blobs.get(&digest).await?)
     }
 
-    /// Adds what the worker and the agent said.
-    async fn add_words(&self, run: &RunId, id: &ItemId, facts: &Facts, reply: &mut ResultReply) -> Result<(), OpError> {
+    /// Adds what the worker and the agent said. What cannot be read hides no other part.
+    async fn add_words(&self, run: &RunId, id: &ItemId, facts: &Facts, reply: &mut ResultReply) {
         let shown = |bytes: Vec<u8>, limit: usize| text(bytes, run, id, facts.attempt, limit);
         let words = |words: String| shown(words.into_bytes(), WORDS_MAX);
         if let Some(report) = facts.report {
-            let outcome: Outcome =
-                agora_core::canon::from_bytes_with_floats(&self.blobs.get(&report).await?).map_err(|e| internal(&e))?;
-            reply.claims = outcome.summary.map(|summary| Claims { summary: Some(words(summary)) });
-            let detail = outcome.failure.map(|failure| failure.detail).filter(|detail| !detail.is_empty());
-            reply.failure_detail = detail.map(words);
-            reply.left_out = (!outcome.left_out.is_empty()).then(|| shown(left_out(&outcome.left_out), NAMES_MAX));
+            match self.outcome_at(&report).await {
+                Ok(outcome) => {
+                    reply.claims = outcome.summary.map(|summary| Claims { summary: Some(words(summary)) });
+                    let detail = outcome.failure.map(|failure| failure.detail).filter(|detail| !detail.is_empty());
+                    reply.failure_detail = detail.map(words);
+                    let left = &outcome.left_out;
+                    reply.left_out = (!left.is_empty()).then(|| shown(left_out(left), NAMES_MAX));
+                }
+                Err(error) => reply.cannot_show("manifest", &error),
+            }
         }
         // Where no outcome was taken, the record says why not.
         let recorded = || facts.detail.clone().filter(|_| reply.failure.is_some()).map(words);
@@ -325,17 +332,34 @@ impl Engine {
             reply.outputs = Some(shown(outputs(&facts.outputs), OUTPUTS_SHOWN_MAX));
         }
         if let Some((passed, report)) = facts.verify {
-            let report = Some(text(self.blobs.get(&report).await?, run, id, facts.attempt, WORDS_MAX));
+            let report = match self.blobs.get(&report).await {
+                Ok(bytes) => Some(text(bytes, run, id, facts.attempt, WORDS_MAX)),
+                Err(error) => {
+                    reply.cannot_show("verify", &error.into());
+                    None
+                }
+            };
             reply.verify = Some(VerifyRow { passed, report });
         }
-        if let Some(patch) = facts.patch {
-            reply.files = Some(shown(files(&self.blobs.get(&patch).await?)?, NAMES_MAX));
+        if facts.patch.is_some() {
+            match self.part_of_item(facts, Part::Files, None).await {
+                Ok(names) => reply.files = Some(shown(names, NAMES_MAX)),
+                Err(error) => reply.cannot_show("patch", &error),
+            }
         }
-        Ok(())
+    }
+
+    async fn outcome_at(&self, report: &Digest) -> Result<Outcome, OpError> {
+        let bytes = self.blobs.get(report).await?;
+        agora_core::canon::from_bytes_with_floats(&bytes).map_err(|error| internal(&error))
     }
 }
 
 impl ResultReply {
+    fn cannot_show(&mut self, part: &str, error: &OpError) {
+        self.unreadable.push(format!("{part}: {error}"));
+    }
+
     fn blank(run: &RunId, item: Option<&ItemId>, state: String) -> Self {
         Self {
             run_id: run.to_string(),
@@ -351,6 +375,7 @@ impl ResultReply {
             verify: None,
             isolation: None,
             claims: None,
+            unreadable: Vec::new(),
             page: None,
             next: None,
         }

@@ -46,8 +46,12 @@ impl Checks {
         if failures.is_empty() {
             self.row(code, "pass", Some(passed.to_owned()));
         }
+        let (found, more) = (failures.len(), failures.len().saturating_sub(LISTED_MAX));
         for (code, detail) in failures.into_iter().take(LISTED_MAX) {
             self.row(&code, "fail", Some(detail));
+        }
+        if more > 0 {
+            self.row(code, "fail", Some(format!("{more} more failures, of {found}, are not listed")));
         }
     }
 
@@ -159,12 +163,15 @@ fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainH
 /// What the report says of a run, by axis.
 pub(super) fn axes(checks: &Checks, run: &RunSummary, state: Option<&RunState>) -> Vec<Axis> {
     let axis = |axis: &str, value: &str| Axis { axis: axis.to_owned(), value: value.to_owned() };
+    let broken = checks.failed();
+    // Of what was changed after it was written, nothing else can be said.
+    let unless_broken = |value| if broken { "unknown" } else { value };
     vec![
-        axis("integrity", if checks.failed() { "broken" } else { "consistent" }),
+        axis("integrity", if broken { "broken" } else { "consistent" }),
         // The keys are this installation's own; an auditor brings them another way.
         axis("authenticity", "self-asserted"),
-        axis("completeness", if run.sealed { "whole-run" } else { "open-run" }),
-        axis("isolation", state.map_or("none", weakest_isolation)),
+        axis("completeness", unless_broken(if run.sealed { "whole-run" } else { "open-run" })),
+        axis("isolation", unless_broken(state.map_or("unknown", weakest_isolation))),
     ]
 }
 
@@ -180,5 +187,29 @@ fn weakest_isolation(run: &RunState) -> &'static str {
         "fully-isolated"
     } else {
         "partly-isolated"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_are_not_listed_are_counted() {
+        let settled = |failures: usize| {
+            let mut checks = Checks::default();
+            checks.settle(
+                "entry-prev",
+                "",
+                (0..failures).map(|at| ("entry-leaf".to_owned(), at.to_string())).collect(),
+            );
+            checks.0
+        };
+        assert_eq!(settled(LISTED_MAX).len(), LISTED_MAX);
+        let rows = settled(LISTED_MAX + 3);
+        assert_eq!(rows.len(), LISTED_MAX + 1);
+        let last = rows.last().unwrap();
+        assert_eq!((last.code.as_str(), last.status.as_str()), ("entry-prev", "fail"));
+        assert!(last.detail.as_ref().unwrap().starts_with("3 more"), "{last:?}");
     }
 }

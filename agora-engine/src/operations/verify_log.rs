@@ -8,6 +8,7 @@ use agora_core::audit::merkle::{inclusion_proof, leaf_hash, root, verify_inclusi
 use agora_core::error::Coded as _;
 use agora_core::id::{Digest, Hash, RunId};
 use agora_core::record::{LogEntry, LogRecord};
+use agora_core::registry::Seen;
 
 use super::verify::{Checks, Failed, role_key};
 use crate::journal::{Ledger, RunSummary, StoreError, Stored};
@@ -34,6 +35,8 @@ pub(super) struct Log {
     leaves: Vec<Hash>,
     opened: BTreeMap<RunId, Vec<Opening>>,
     sealed: BTreeMap<RunId, Vec<Seal>>,
+    /// The registry that was accepted last.
+    registry: Option<(u64, Digest)>,
     failures: Vec<Failed>,
 }
 
@@ -46,6 +49,7 @@ impl Log {
             leaves: Vec::new(),
             opened: BTreeMap::new(),
             sealed: BTreeMap::new(),
+            registry: None,
             failures: Vec::new(),
         }
     }
@@ -80,6 +84,7 @@ impl Log {
             Ok((_, LogRecord::RunSealed { run, size, root, .. })) => {
                 self.sealed.entry(run).or_default().push(Seal { size, root });
             }
+            Ok((_, LogRecord::RegistryAccepted { version, digest, .. })) => self.registry = Some((version, digest)),
             Ok(_) => {}
             Err(error) => {
                 self.failures.push(("entry-schema".to_owned(), format!("the log: entry {position}: {error}")));
@@ -87,7 +92,8 @@ impl Log {
         }
     }
 
-    /// Compares it with what the store keeps of it beside: its end, and the checkpoint that was signed last.
+    /// Compares it with what the store keeps of it beside: its end, the registry that was accepted last, and the checkpoint
+    /// that was signed last.
     ///
     /// # Errors
     /// What the store says.
@@ -101,16 +107,40 @@ impl Log {
             }
             None => fail("log-chain", format!("the log has {size} entries, and its end is not kept")),
         }
-        let Some(note) = ledger.get_meta::<String>("log.note")? else { return Ok(()) };
+        let seen = ledger.get_meta::<Seen>("registry.seen")?.map(|seen| (seen.version, seen.digest));
+        if seen != self.registry {
+            let shown = |registry: Option<(u64, Digest)>| {
+                registry.map_or_else(|| "none".to_owned(), |(version, digest)| format!("version {version}, {digest}"))
+            };
+            let (kept, logged) = (shown(seen), shown(self.registry));
+            fail("log-registry", format!("the registry accepted last is kept as {kept}; the log has {logged}"));
+        }
+        let signed_size = ledger.get_meta::<u64>("log.signed")?;
+        let Some(note) = ledger.get_meta::<String>("log.note")? else {
+            // The note is kept before a run says that the log vouches for it.
+            if signed_size.is_some() || ledger.any_logged()? {
+                fail("checkpoint-unsigned", "the log was signed, and its checkpoint is gone".to_owned());
+            }
+            return Ok(());
+        };
         let mine = [role_key(keys, Role::Log)];
         let others = [role_key(keys, Role::Run), role_key(keys, Role::Attest)];
         let role = RoleKeys { name: &mine[0].name, keys: &mine, others: &others };
         let opened = Checkpoint::open(note.as_bytes(), keys.origin().as_str(), role).and_then(|opened| {
             let signed = usize::try_from(opened.checkpoint.size).unwrap_or(usize::MAX).min(self.leaves.len());
-            opened.checkpoint.covers(signed as u64, &root(&self.leaves[..signed]))
+            opened.checkpoint.covers(signed as u64, &root(&self.leaves[..signed])).map(|()| opened.checkpoint.size)
         });
-        if let Err(error) = opened {
-            fail(error.code(), format!("the checkpoint of the log: {error}"));
+        match opened {
+            // The two are kept together; without the size, a smaller checkpoint could follow.
+            Ok(size) if Some(size) != signed_size => {
+                let kept = signed_size.map_or_else(|| "none".to_owned(), |kept| kept.to_string());
+                fail(
+                    "checkpoint-size",
+                    format!("the checkpoint of the log is of size {size}, and {kept} is kept as its size"),
+                );
+            }
+            Ok(_) => {}
+            Err(error) => fail(error.code(), format!("the checkpoint of the log: {error}")),
         }
         Ok(())
     }

@@ -197,12 +197,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, ComputeError>>) -> Re
 }
 
 /// Waits for the end of the box, stopping it when asked to.
-async fn wait(
-    provider: &dyn ComputeProvider,
-    assignment: &Assignment,
-    handle: &Enc,
-    stop: &mut watch::Receiver<bool>,
-) {
+async fn wait(provider: &dyn ComputeProvider, assignment: &Assignment, handle: &Enc, stop: &mut watch::Receiver<bool>) {
     let asked = async {
         // An error means that the driver is gone: then nobody asks any more.
         if stop.wait_for(|asked| *asked).await.is_err() {

@@ -66,7 +66,7 @@ async fn sign(checkpoint: &Checkpoint, signer: &Arc<dyn Signer>) -> Result<(Vec<
 /// and changes nothing; a crash in between repeats the signing, never the record.
 ///
 /// # Errors
-/// What the store or the signer says.
+/// What the store or the signer says; [`StoreError::Corrupt`] when the log has the seal and the run's row does not.
 pub(crate) async fn seal(journal: &Journal, keys: &Keys, id: &RunId) -> Result<(), StoreError> {
     let run = id.clone();
     let found = journal
@@ -91,6 +91,8 @@ pub(crate) async fn seal(journal: &Journal, keys: &Keys, id: &RunId) -> Result<(
                 if tx.ledger().summary(&run)?.is_none_or(|row| row.sealed) {
                     return Ok(());
                 }
+                // Two seals of one run can never be taken back (I8): the row alone is not believed.
+                tx.ledger().refuse_second_seal(&run, opened)?;
                 let record = LogRecord::RunSealed { run: run.clone(), opened, size, root, outcome };
                 tx.log(&Stamp::engine(), record)?;
                 tx.seal(&run, &note)

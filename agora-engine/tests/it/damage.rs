@@ -148,11 +148,144 @@ async fn a_seal_that_row_and_log_do_not_both_have_is_found() {
     check(&*home.open().await, &["run"]).await;
 }
 
+/// A row that says "not sealed" of a sealed run leads to no second seal, which nothing could take back (I8).
+#[tokio::test]
+async fn a_run_that_the_log_has_as_sealed_is_not_sealed_again() {
+    let home = home(&["first", "second"]).await;
+    let seals = || bodies_of_log(&home, "run.sealed");
+    assert_eq!(seals(), 2);
+    sql(&home, "UPDATE runs SET sealed = 0 WHERE id = 'first'");
+    let engine = home.open().await;
+    let driver = engine.drive();
+    within(driver.ended()).await;
+    driver.stop().await;
+    assert_eq!(seals(), 2);
+    let rows = found(&home).await;
+    assert!(
+        rows.iter().any(|row| row.run_id.as_deref() == Some("first") && row.detail.contains("log-sealed")),
+        "{rows:?}"
+    );
+    // A completed run whose seal was really owed gets it: row and log both as before it.
+    sql(&home, "UPDATE runs SET sealed = 1 WHERE id = 'first'");
+    let engine = home.open().await;
+    let driver = engine.drive();
+    wait_end(&engine, &["open"]).await;
+    check(&engine, &["first", "second", "open"]).await;
+    assert_eq!(seals(), 3);
+    driver.stop().await;
+}
+
+fn bodies_of_log(home: &Home, kind: &str) -> usize {
+    let conn = Connection::open(home.path().join("store.db")).unwrap();
+    let mut rows = conn.prepare("SELECT bytes FROM log").unwrap();
+    let bytes = rows.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    bytes.filter(|bytes| String::from_utf8_lossy(bytes.as_ref().unwrap()).contains(kind)).count()
+}
+
+#[tokio::test]
+async fn a_log_without_its_end_and_an_end_without_its_log_are_damage() {
+    let home = home(&["run"]).await;
+    let take = |table: &str, row: &str| {
+        format!("CREATE TABLE kept AS SELECT * FROM {table} WHERE {row}; DELETE FROM {table} WHERE {row}")
+    };
+    for (table, row) in [("meta", "key = 'log.head'"), ("log", "true")] {
+        sql(&home, &take(table, row));
+        let problem = home.try_open().await.err().unwrap().first();
+        assert_eq!((problem.code.as_str(), problem.class), ("store-damaged", Class::Operator), "{table}: {problem}");
+        assert!(problem.message.contains("the log of runs"), "{problem}");
+        sql(&home, &format!("INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept"));
+    }
+    check(&*home.open().await, &["run"]).await;
+}
+
 #[tokio::test]
 async fn a_checkpoint_that_is_gone_has_a_code() {
     let home = home(&["run"]).await;
     sql(&home, "UPDATE runs SET checkpoint = NULL WHERE id = 'run'");
     assert_eq!(failed(&*home.open().await, "run").await, ["checkpoint-unsigned"]);
+}
+
+/// What was changed says nothing any more of how whole or how isolated it was.
+#[tokio::test]
+async fn the_axes_of_a_broken_run_claim_nothing() {
+    let home = home(&["run"]).await;
+    let axes = async || {
+        let args = AuditArgs { run_id: "run".to_owned(), full: None };
+        let audit = home.open().await.audit(&caller(), args).await.unwrap();
+        audit.axes.into_iter().map(|axis| format!("{}: {}", axis.axis, axis.value)).collect::<Vec<_>>()
+    };
+    let whole = axes().await;
+    assert!(whole.contains(&"completeness: whole-run".to_owned()), "{whole:?}");
+    assert!(!whole.iter().any(|axis| axis.contains("unknown")), "{whole:?}");
+    sql(&home, "UPDATE entries SET bytes = x'00' WHERE seq = 3 AND run = (SELECT key FROM runs WHERE id = 'run')");
+    let broken = axes().await;
+    assert!(broken.contains(&"completeness: unknown".to_owned()), "{broken:?}");
+    assert!(broken.contains(&"isolation: unknown".to_owned()), "{broken:?}");
+}
+
+/// What is kept beside the log is missed: its signed checkpoint once a run says that it is vouched for, how far that one
+/// went, and the registry that was accepted last.
+#[tokio::test]
+async fn what_is_kept_beside_the_log_is_missed() {
+    let young = home(&[]).await;
+    assert!(found(&young).await.is_empty(), "nothing was signed yet");
+    let home = home(&["run"]).await;
+    assert!(found(&home).await.is_empty());
+    for (key, code) in
+        [("log.note", "checkpoint-unsigned"), ("log.signed", "checkpoint-size"), ("registry.seen", "log-registry")]
+    {
+        sql(&home, &format!("CREATE TABLE kept AS SELECT * FROM meta WHERE key = '{key}'"));
+        sql(&home, &format!("DELETE FROM meta WHERE key = '{key}'"));
+        let rows = found(&home).await;
+        assert_eq!(named(&rows), [("run-log", None)], "{key}: {rows:?}");
+        assert!(rows[0].detail.starts_with(&format!("{code}: ")), "{key}: {rows:?}");
+        sql(&home, "INSERT INTO meta SELECT * FROM kept; DROP TABLE kept");
+    }
+    sql(&home, "UPDATE meta SET value = '1' WHERE key = 'log.signed'");
+    assert_eq!(named(&found(&home).await), [("run-log", None)]);
+}
+
+/// What an attempt reported, logged and found in its own check is looked for as its patch is, and hides nothing else.
+#[tokio::test]
+async fn a_lost_report_is_found_and_the_rest_of_the_result_is_shown() {
+    let home = home(&["run"]).await;
+    let body = bodies(home.path(), "attempt.finished").remove(0);
+    let result = async || {
+        let args = ResultArgs {
+            run_id: "run".to_owned(),
+            item_id: body["item"].as_str().map(str::to_owned),
+            ..ResultArgs::default()
+        };
+        home.open().await.result(&caller(), args).await.unwrap()
+    };
+    assert!(found(&home).await.is_empty());
+    assert!(result().await.unreadable.is_empty());
+    let report: Digest = body["report"].as_str().unwrap().parse().unwrap();
+    home.memory.lose(&report);
+    let rows = found(&home).await;
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.code == "artifact-bytes"), "{rows:?}");
+    assert!(rows[0].detail.contains(&report.to_string()), "{rows:?}");
+    let result = result().await;
+    assert_eq!((result.state.as_str(), result.unreadable.len()), ("done", 1));
+    assert!(result.unreadable[0].starts_with("manifest: blob-missing: "), "{:?}", result.unreadable);
+}
+
+/// An empty file is a store that was lost, never a new one: a second history would begin under the same keys.
+#[tokio::test]
+async fn an_empty_store_is_refused_and_none_is_made() {
+    let home = Home::new().await;
+    let store = home.path().join("store.db");
+    std::fs::write(&store, "").unwrap();
+    let problem = home.try_open().await.err().unwrap().first();
+    assert_eq!((problem.code.as_str(), problem.class), ("store-damaged", Class::Operator), "{problem}");
+    assert!(problem.message.contains("empty"), "{problem}");
+    assert_eq!(std::fs::read(&store).unwrap(), b"");
+    std::fs::remove_file(&store).unwrap();
+    let engine = home.open().await;
+    let names = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    assert!(names.iter().all(|name| !name.contains("new-")), "nothing is left of the making: {names:?}");
+    check(&engine, &[]).await;
 }
 
 /// Damage of any kind in one run: the row names run and entry, and the other runs are looked at.

@@ -68,6 +68,33 @@ async fn a_damaged_file_is_refused_and_a_restored_one_is_whole() {
     check(&*home.open().await, &["before"]).await;
 }
 
+/// A lost store is not begun anew over what it held last.
+#[tokio::test]
+async fn a_store_that_left_its_write_ahead_log_is_missed() {
+    let home = used().await;
+    let (path, log) = (home.path().join("store.db"), home.path().join("store.db-wal"));
+    let good = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&log, [7; 4096]).unwrap();
+    assert_eq!(code_of(home.try_open().await), "store-damaged");
+    assert!(!path.exists() && std::fs::read(&log).unwrap() == [7; 4096]);
+    std::fs::remove_file(&log).unwrap();
+    std::fs::write(&path, &good).unwrap();
+    check(&*home.open().await, &["before"]).await;
+}
+
+/// Who only looks waits for nobody's transaction.
+#[tokio::test]
+async fn a_store_that_is_being_written_is_opened_and_looked_at_at_once() {
+    let home = used().await;
+    let writer = Connection::open(home.path().join("store.db")).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Less than a statement waits for a transaction.
+    let looked = async { check(&*home.open().await, &["before"]).await };
+    tokio::time::timeout(std::time::Duration::from_secs(20), looked).await.unwrap();
+    writer.execute_batch("ROLLBACK").unwrap();
+}
+
 /// What SQLite does not notice, the chain does: one changed byte of one entry.
 #[tokio::test]
 async fn a_changed_entry_is_found() {
