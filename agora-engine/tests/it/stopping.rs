@@ -155,7 +155,7 @@ async fn an_operator_forces_the_end_of_what_nothing_proves_gone() {
     let ends: Vec<_> = ends.iter().map(|body| (body["item"].clone(), body["outcome"].clone())).collect();
     assert_eq!(ends, [(json!("a"), json!("cancelled")), (json!("b"), json!("done"))]);
     check(&engine, &["run"]).await;
-    let audit = engine.audit(&caller(), AuditArgs { run_id: "run".to_owned(), full: None }).await.unwrap();
+    let audit = engine.audit(&caller(), AuditArgs { run_id: "run".to_owned(), full: Some(true) }).await.unwrap();
     let story = audit.checks.iter().find(|row| row.code == "story").and_then(|row| row.detail.clone()).unwrap();
     assert!(story.contains("1 cancelled on an operator's word"), "{story}");
     driver.stop().await;
