@@ -111,5 +111,5 @@ fn only_what_cannot_be_proven_gone_is_forced() {
     let _stopping = json(&env, &["cancel", &run, "a"]);
     assert!(force("a").fails(6).contains("stopping, not stopping_unverified"), "its absence may yet be proven");
     assert_eq!(admin(&env, &["watch", &run, "--timeout", "50"]).code, Some(1));
-    assert!(force("a").fails(6).contains("cancelled already"));
+    assert!(force("a").fails(6).contains("run-over"));
 }
