@@ -31,6 +31,7 @@ enum Told<'a> {
 }
 
 /// Drives. A first signal drains: nothing new is started from here, what runs goes on and is found again by the next driver.
+/// A second one does not wait for that.
 ///
 /// # Errors
 /// When signals cannot be listened for, or standard output is gone.
@@ -57,7 +58,11 @@ pub(crate) async fn drive(context: &Context, engine: &Arc<Engine>, until: Until)
         }
     };
     let failure = driver.failure();
-    driver.stop().await;
+    tokio::select! {
+        () = driver.stop() => {}
+        // Nothing is lost by not waiting: the next driver finds boxes and records as a crash leaves them.
+        () = signals.came() => tracing::warn!("asked again to end; not waiting"),
+    }
     let Ok(why) = why else {
         let problem = failure.unwrap_or_else(|| {
             Problem::new(Class::Later, "driver-ended", "this process cannot drive any more; its log says why")

@@ -79,6 +79,13 @@ pub const ITEM_RECORD_BYTES_MAX: usize = ENTRY_BYTES_MAX - (64 << 10);
 
 /// Seconds of one attempt where neither target, subagent nor plan says (`engine.md` §4).
 pub const WALL_SECONDS_DEFAULT: u64 = 7_200;
+/// Milliseconds by which the wall clock must leap against the steady one to be recorded: a minute, beyond what a clock is
+/// corrected by when all is well, and below what misleads a reader of the times in records.
+pub const CLOCK_JUMP_MS_MIN: u64 = 60_000;
+/// Seconds after which a stop that was asked for and is not proven counts as unverified. A provider ends a box 35 seconds
+/// after it was asked to, the kernel may take another minute to let go of its memory, and one repeat has had its turn:
+/// what is not gone by then needs somebody to look.
+pub const STOP_SECONDS_MAX: u64 = 120;
 /// Milliseconds that a doubled back-off is cut to: an hour, unless the plan's own first wait is longer.
 pub const BACKOFF_MS_MAX: u64 = 3_600_000;
 /// Bytes of an answer to a question: a page of text, stored as a blob.

@@ -33,6 +33,12 @@ impl Time {
         Self::from_micros(self.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000)))
     }
 
+    /// The time this many milliseconds earlier, at the earliest the epoch.
+    #[must_use]
+    pub fn minus_ms(self, ms: u64) -> Self {
+        Self::from_micros(self.0.saturating_sub(i64::try_from(ms).unwrap_or(i64::MAX / 1000).saturating_mul(1000)))
+    }
+
     /// Milliseconds from `earlier` to this, zero if it is not earlier.
     #[must_use]
     pub fn ms_since(self, earlier: Self) -> u64 {

@@ -3,8 +3,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::mpsc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{LazyLock, mpsc};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use agora_core::time::Time;
 use async_trait::async_trait;
@@ -51,6 +51,12 @@ pub trait Host: Send + Sync + 'static {
     fn now(&self) -> Time {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// The time since some moment in this process's life, by a clock that nobody turns.
+    fn steady(&self) -> Duration {
+        static SINCE: LazyLock<Instant> = LazyLock::new(Instant::now);
+        SINCE.elapsed()
     }
 
     /// What runs the journal's jobs: a thread, which ends with this value.

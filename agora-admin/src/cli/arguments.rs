@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    answer, apply, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, hold, init, logs,
-    mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
+    answer, apply, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve, hold, init,
+    logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
 };
 use crate::output::{Field, Format};
 
@@ -107,10 +107,12 @@ pub(crate) enum Verb {
     Answer(answer::Args),
     /// Stop a run or an item
     Cancel(cancel::Args),
-    /// Start nothing new in a run; what runs goes on to its end
+    /// Start nothing new in a run; what runs goes on to its end, or is parked
     Hold(hold::Args),
     /// Let a held run go on
     Release(release::Args),
+    /// End an item whose stop could not be verified
+    ForceResolve(force_resolve::Args),
     /// Verify the evidence of a run
     Audit(audit::Args),
     /// Drive the runs of this home until asked to end

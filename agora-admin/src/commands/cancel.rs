@@ -25,12 +25,13 @@ pub(crate) struct Args {
 /// For runs and items that are not there.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let what = args.item.clone().unwrap_or_else(|| args.run.clone());
-    let wish = CancelArgs { run_id: args.run, item_id: args.item, mode: Some(CancelMode::Stop), reason: args.reason };
-    ask(context, wish, format!("cancel {what}")).await
+    let (mode, drain) = (Some(CancelMode::Stop), None);
+    let wish = CancelArgs { run_id: args.run, item_id: args.item, mode, drain, reason: args.reason };
+    ask(context, wish, format!("cancel {what}"), true).await
 }
 
-/// Asks the engine, and says what came of it.
-pub(super) async fn ask(context: &Context, wish: CancelArgs, doing: String) -> Result<Exit, Failure> {
+/// Asks the engine, and says what came of it. Where something may have to be stopped, it is seen to that somebody drives.
+pub(super) async fn ask(context: &Context, wish: CancelArgs, doing: String, stops: bool) -> Result<Exit, Failure> {
     let engine = context.engine().await?;
     let reply: CancelReply = engine.cancel(&context.caller()?, wish).await.doing(doing)?;
     context.out.reply(&reply, |page| {
@@ -44,8 +45,7 @@ pub(super) async fn ask(context: &Context, wish: CancelArgs, doing: String) -> R
             _ => format!("agora-admin status {}", reply.run_id),
         });
     })?;
-    if reply.state != "held" {
-        // Only a driver stops what runs.
+    if stops {
         detach::hand_over(context, &engine).await?.tell(context);
     }
     Ok(Exit::Done)

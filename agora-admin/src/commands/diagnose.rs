@@ -50,6 +50,10 @@ fn command(run: &str, diagnosis: &Diagnosis) -> Option<String> {
         "held" => format!("agora-admin release {run}"),
         "no-driver" => "agora-admin serve".to_owned(),
         "target-down" => "agora-admin doctor".to_owned(),
+        "stop-unverified" => match diagnosis.evidence.first()?.split_once(": ") {
+            Some((item, _)) => format!("agora-admin force-resolve {run} {item} --reason WHY, once nothing of it runs"),
+            None => format!("agora-admin status {run}"),
+        },
         // Evidence is "ITEM: why"; ids hold no blank.
         "failed" => match diagnosis.evidence.first()?.split_once(": ") {
             Some((item, _)) => format!("agora-admin result {run} {item}, then agora-admin logs {run} {item}"),
@@ -80,6 +84,8 @@ mod tests {
         assert_eq!(next("lock-held", "a: lock", "call it"), "next: agora-admin watch r1");
         assert_eq!(next("all-done", "the run is done", "call it"), "next: agora-admin status r1");
         assert_eq!(next("cancelled", "the run is cancelled", "call it"), "next: agora-admin status r1");
+        let forced = next("stop-unverified", "a: attempt 1, box b", "call it");
+        assert_eq!(forced, "next: agora-admin force-resolve r1 a --reason WHY, once nothing of it runs");
         let failed = next("failed", "a:b: agent: agent-exit", "call it");
         assert_eq!(failed, "next: agora-admin result r1 a:b, then agora-admin logs r1 a:b");
         assert_eq!(next("new-in-a-later-version", "x", "call it"), "next: call it");

@@ -56,6 +56,8 @@ enum Ended {
     Over(RunRow),
     /// It does not go on without somebody.
     Asks(RunRow),
+    /// It does not go on, since a stop could not be verified.
+    Unverified(RunRow),
     /// The time ran out.
     TimedOut,
     /// Somebody asked this process to end.
@@ -154,6 +156,9 @@ impl Follow<'_> {
             if asks(&row) {
                 return Ok(Ended::Asks(row));
             }
+            if is_unverified(&row) {
+                return Ok(Ended::Unverified(row));
+            }
             if patience.left().is_zero() {
                 return Ok(Ended::TimedOut);
             }
@@ -203,12 +208,23 @@ impl Follow<'_> {
 
 /// Whether a run stands still until somebody does something: only questions are left, or it is held.
 fn asks(row: &RunRow) -> bool {
-    let count = |state: &str| row.items.0.get(state).copied().unwrap_or(0);
-    let moves = count("running") + count("stopping");
-    if row.state != "open" || moves > 0 {
+    if row.state != "open" || moves(row) || count(row, "stopping_unverified") > 0 {
         return false;
     }
-    row.held || (count("waiting") > 0 && count("ready") == 0)
+    row.held || (count(row, "waiting") > 0 && count(row, "ready") == 0)
+}
+
+/// Whether nothing of a run moves any more, and a stop is not proven: what is ready may wait for the locks of that.
+fn is_unverified(row: &RunRow) -> bool {
+    row.state == "open" && count(row, "stopping_unverified") > 0 && !moves(row)
+}
+
+fn moves(row: &RunRow) -> bool {
+    count(row, "running") + count(row, "stopping") > 0
+}
+
+fn count(row: &RunRow, state: &str) -> u64 {
+    row.items.0.get(state).copied().unwrap_or(0)
 }
 
 fn event_line(event: &Event) -> Line {
@@ -242,12 +258,13 @@ async fn tell_end(
     let (why, exit, row) = match ended {
         Ended::Over(row) => ("over", if row.state == "done" { Exit::Done } else { Exit::Failed }, Some(row)),
         Ended::Asks(row) => ("asks", Exit::Question, Some(row)),
+        Ended::Unverified(row) => ("stop_unverified", Exit::StopUnverified, Some(row)),
         Ended::TimedOut => ("timed_out", Exit::TimedOut, None),
         // How it ends is not known here.
         Ended::Interrupted => ("interrupted", Exit::Untold, None),
     };
     let inbox = match ended {
-        Ended::Asks(row) => inbox(engine, caller, &row.run_id).await?,
+        Ended::Asks(row) | Ended::Unverified(row) => inbox(engine, caller, &row.run_id).await?,
         Ended::Over(_) | Ended::TimedOut | Ended::Interrupted => Vec::new(),
     };
     if !context.out.for_people() {
@@ -258,7 +275,7 @@ async fn tell_end(
     let mut page = Page::default();
     match ended {
         Ended::Over(row) => over(&mut page, engine, caller, row, context.out.is_live()).await?,
-        Ended::Asks(row) => {
+        Ended::Asks(row) | Ended::Unverified(row) => {
             page.line(rows::run_line(row));
             inbox.iter().for_each(|row| status::inbox_row(&mut page, row));
         }
@@ -354,7 +371,18 @@ mod tests {
         assert!(!asks(&row(false, &[("pending", 1)])));
         assert!(asks(&row(true, &[("ready", 5)])));
         assert!(!asks(&row(true, &[("running", 1)])));
+        assert!(!asks(&row(true, &[("stopping_unverified", 1)])), "an answer is not what it needs");
         assert!(!asks(&RunRow { state: "done".into(), ..row(false, &[("waiting", 1)]) }));
+    }
+
+    #[test]
+    fn a_stop_that_nothing_proves_ends_the_watch_once_nothing_else_moves() {
+        assert!(is_unverified(&row(false, &[("stopping_unverified", 1), ("pending", 3), ("ready", 1)])));
+        assert!(is_unverified(&row(true, &[("stopping_unverified", 1), ("ready", 3)])));
+        for moving in ["running", "stopping"] {
+            assert!(!is_unverified(&row(false, &[("stopping_unverified", 1), (moving, 1)])), "{moving}");
+        }
+        assert!(!is_unverified(&row(false, &[("stopping", 1)])));
     }
 
     #[test]

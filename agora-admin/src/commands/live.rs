@@ -17,7 +17,8 @@ const LINES_LEFT: usize = 5;
 /// The shortest time between two looks at the store: bursts are joined.
 const LOOK_TIME_MIN: Duration = Duration::from_millis(200);
 /// What is shown first where not all has room.
-const FIRST: [&str; 8] = ["running", "stopping", "waiting", "failed", "denied", "ready", "pending", "done"];
+const FIRST: [&str; 9] =
+    ["running", "stopping", "stopping_unverified", "waiting", "failed", "denied", "ready", "pending", "done"];
 
 /// The table. It goes away when it is dropped.
 pub(super) struct Live {
@@ -96,7 +97,9 @@ impl Live {
         let now: Vec<ItemRow> = now
             .into_iter()
             .map(|item| ItemRow {
-                duration_ms: item.duration_ms.map(|ms| ran(matches!(item.state.as_str(), "running" | "stopping"), ms)),
+                duration_ms: item
+                    .duration_ms
+                    .map(|ms| ran(matches!(item.state.as_str(), "running" | "stopping" | "stopping_unverified"), ms)),
                 ..item
             })
             .collect();

@@ -15,6 +15,7 @@ pub(crate) mod dispatch;
 pub(crate) mod doctor;
 pub(crate) mod entries;
 mod follow;
+pub(crate) mod force_resolve;
 pub(crate) mod hold;
 pub(crate) mod init;
 mod live;

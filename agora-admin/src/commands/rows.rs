@@ -9,8 +9,19 @@ use crate::output::{Cell, Line, Page, Style};
 /// States that an item or run does not leave.
 const ENDED: [&str; 5] = ["done", "failed", "skipped", "cancelled", "denied"];
 /// The order in which counts are shown: what happens now first.
-const ORDER: [&str; 10] =
-    ["running", "stopping", "waiting", "failed", "denied", "ready", "pending", "done", "skipped", "cancelled"];
+const ORDER: [&str; 11] = [
+    "running",
+    "stopping",
+    "stopping_unverified",
+    "waiting",
+    "failed",
+    "denied",
+    "ready",
+    "pending",
+    "done",
+    "skipped",
+    "cancelled",
+];
 
 /// Whether a state is an end.
 pub(crate) fn is_end(state: &str) -> bool {
@@ -22,7 +33,7 @@ pub(crate) fn state(state: &str) -> Cell {
     Cell::new(state).style(match state {
         "done" => Style::Good,
         "failed" | "denied" => Style::Bad,
-        "waiting" | "stopping" | "cancelled" | "held" => Style::Warn,
+        "waiting" | "stopping" | "stopping_unverified" | "cancelled" | "held" => Style::Warn,
         "running" | "open" => Style::Bold,
         _ => Style::Dim,
     })

@@ -1,8 +1,8 @@
 //! From a verb to its file.
 
 use super::{
-    answer, apply, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, hold, init, logs,
-    mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
+    answer, apply, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve, hold, init,
+    logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
 };
 use crate::cli::logs::Reader;
 use crate::cli::{Context, Verb};
@@ -48,6 +48,7 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> 
         Verb::Cancel(args) => cancel::run(context, args).await,
         Verb::Hold(args) => hold::run(context, args).await,
         Verb::Release(args) => release::run(context, args).await,
+        Verb::ForceResolve(args) => force_resolve::run(context, args).await,
         Verb::Audit(args) => audit::run(context, args).await,
         Verb::Serve(args) => serve::run(context, args).await,
         Verb::Completions(args) => completions::run(context, &args),

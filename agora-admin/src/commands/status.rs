@@ -129,6 +129,9 @@ pub(crate) fn inbox_row(page: &mut Page, row: &InboxRow) {
         "question" if row.options.is_empty() => format!("agora-admin answer {run} {item} \"…\""),
         "question" => format!("agora-admin answer {run} {item} --choice 1"),
         "held" => format!("agora-admin release {run}"),
+        "stopping_unverified" => {
+            format!("agora-admin force-resolve {run} {item} --reason WHY, once nothing of it runs")
+        }
         "damaged" => "agora-admin doctor".to_owned(),
         _ => format!("agora-admin diagnose {run}"),
     };

@@ -6,4 +6,5 @@ mod help;
 mod home;
 mod registry;
 mod runs;
+mod stopping;
 mod support;

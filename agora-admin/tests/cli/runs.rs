@@ -37,7 +37,7 @@ template = "paint it{% if agora.answer %}: {{ agora.answer }}{% endif %}"
 "#;
 
 /// A home with an agent, and a repository where programs start.
-fn place() -> TestEnv {
+pub(crate) fn place() -> TestEnv {
     for program in ["agora-worker", "agora-jail"] {
         let _built = binary(program);
     }

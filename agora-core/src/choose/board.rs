@@ -130,6 +130,12 @@ impl Board {
         self.index.next_due()
     }
 
+    /// The wall clock leapt: back-offs that are under way last as long as they were meant to. A board that is made anew
+    /// from the records does not know of it.
+    pub fn leap(&mut self, by_ms: u64, back: bool) {
+        self.index.leap(by_ms, back);
+    }
+
     fn free_slots(&self, queue: &Enc, capacity: &Capacity) -> u64 {
         capacity.queues.get(queue).copied().unwrap_or(0).saturating_sub(self.index.running(queue))
     }
@@ -150,10 +156,13 @@ impl Board {
                 let question = item.question.as_ref().map_or(0, |question| question.asked);
                 vec![Blocked::Question { question }]
             }
-            ItemStatus::Running if item.is_stopping() => vec![Blocked::Stopping],
             ItemStatus::Ready => self.blocked_ready(run, ix, now, capacity),
-            ItemStatus::Running
-            | ItemStatus::Done
+            ItemStatus::Running => match item.stop() {
+                Some(stop) if item.is_stop_unverified(now) => vec![Blocked::StopUnverified { since: stop.at }],
+                Some(_) => vec![Blocked::Stopping],
+                None => Vec::new(),
+            },
+            ItemStatus::Done
             | ItemStatus::Failed
             | ItemStatus::Skipped
             | ItemStatus::Cancelled

@@ -189,6 +189,17 @@ impl Index {
         }
     }
 
+    /// Moves the end of every back-off along with the wall clock.
+    pub(super) fn leap(&mut self, by_ms: u64, back: bool) {
+        let leapt = |due: Time| if back { due.minus_ms(by_ms) } else { due.plus_ms(by_ms) };
+        for (due, place) in std::mem::take(&mut self.delayed) {
+            if let Some(waiting) = self.waiting.get_mut(&place) {
+                waiting.spot = Spot::Delayed(leapt(due));
+            }
+            self.delayed.insert((leapt(due), place));
+        }
+    }
+
     pub(super) fn next_due(&self) -> Option<Time> {
         self.delayed.first().map(|(due, _)| *due)
     }

@@ -50,6 +50,13 @@ impl<'a> Draft<'a> {
         self.decision.effects.push(effect);
     }
 
+    /// Adds an effect on the item's running attempt.
+    pub(super) fn effect_of(&mut self, ix: usize, effect: impl FnOnce(AttemptId) -> Effect) {
+        if let Some(attempt) = self.attempt(ix) {
+            self.effect(effect(attempt));
+        }
+    }
+
     pub(super) fn add_cost(&mut self, microusd: u64) {
         self.cost_microusd = add_capped(self.cost_microusd, microusd);
     }

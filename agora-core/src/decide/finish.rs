@@ -9,7 +9,7 @@ use crate::record::{
     UsageCount,
 };
 use crate::retry;
-use crate::state::{ItemStatus, RunState};
+use crate::state::{ItemStatus, RunState, StopCause};
 use crate::time::Time;
 use crate::worker::{FailureClass, Reason};
 
@@ -59,7 +59,7 @@ pub fn started(state: &RunState, started: AttemptStarted) -> Result<Decision, Re
     let handle = started.handle.clone();
     draft.push(Record::AttemptStarted(Box::new(started)));
     if let Some(attempt) = draft.attempt(ix)
-        && item.cancel.is_some()
+        && item.is_stopping()
     {
         draft.effect(Effect::Stop { attempt, handle: Some(handle) });
     }
@@ -77,7 +77,8 @@ pub fn finish(state: &RunState, finish: Finish, now: Time) -> Result<Decision, R
     let item = draft.item(ix);
     let id = item.id.clone();
     let unstarted = item.lease.as_ref().is_none_or(|lease| lease.started.is_none());
-    let body = settle(finish.finished, item.cancel.is_some(), unstarted, finish.question.is_some());
+    let stop = item.stop().map(|stop| stop.cause);
+    let body = settle(finish.finished, stop, unstarted, finish.question.is_some());
     draft.add_cost(body.usage.as_ref().and_then(|usage| usage.cost_microusd).unwrap_or(0));
     let outcome = body.outcome;
     let reason = body.reason.unwrap_or(Reason::OutcomeInvalid);
@@ -109,6 +110,10 @@ pub fn finish(state: &RunState, finish: Finish, now: Time) -> Result<Decision, R
             draft.push(Record::ItemWaiting { item: id, asked });
             draft.moves(ix, ItemStatus::Waiting);
         }
+        (None, OutcomeWord::Cancelled, _) if stop == Some(StopCause::Park) => {
+            draft.push(Record::ItemRetried { item: id, finished, class: reason.class(), reason, not_before: now });
+            draft.moves(ix, ItemStatus::Ready);
+        }
         (None, OutcomeWord::NeedsInput | OutcomeWord::Failed | OutcomeWord::Cancelled | OutcomeWord::Lost, _) => {
             let class = reason.class();
             match retry::not_before(state.id.as_str(), item, reason, finish.hint_ms, now) {
@@ -130,11 +135,17 @@ pub fn finish(state: &RunState, finish: Finish, now: Time) -> Result<Decision, R
 }
 
 /// Makes a record of what is reported: one that says the same in all its members, whoever made the report.
-fn settle(mut body: AttemptFinished, cancelled: bool, unstarted: bool, asked: bool) -> AttemptFinished {
-    if cancelled {
+fn settle(mut body: AttemptFinished, stop: Option<StopCause>, unstarted: bool, asked: bool) -> AttemptFinished {
+    match (stop, body.outcome) {
         // The cancel was recorded first and fences the attempt: whatever it brought is evidence, not a result.
-        body.outcome = OutcomeWord::Cancelled;
-        body.reason = Some(Reason::Caller);
+        (Some(StopCause::Cancel), _) => (body.outcome, body.reason) = (OutcomeWord::Cancelled, Some(Reason::Caller)),
+        // So was the deadline's end.
+        (Some(StopCause::Deadline), _) => (body.outcome, body.reason) = (OutcomeWord::Failed, Some(Reason::Wall)),
+        // What had ended by itself before it was parked is worth what it brought.
+        (Some(StopCause::Park), OutcomeWord::Cancelled | OutcomeWord::Lost) => {
+            (body.outcome, body.reason) = (OutcomeWord::Cancelled, Some(Reason::Operator));
+        }
+        (Some(StopCause::Park), OutcomeWord::Done | OutcomeWord::NeedsInput | OutcomeWord::Failed) | (None, _) => {}
     }
     let refused = match body.outcome {
         // What the journal does not show as started has no isolation to show either.
@@ -181,7 +192,7 @@ fn cap(usage: &mut UsageCount) {
     }
 }
 
-fn running(draft: &Draft<'_>, id: &crate::id::ItemId, attempt: u64, fence: u64) -> Result<usize, Refusal> {
+pub(super) fn running(draft: &Draft<'_>, id: &crate::id::ItemId, attempt: u64, fence: u64) -> Result<usize, Refusal> {
     let ix = draft.find(id)?;
     let open = draft
         .item(ix)

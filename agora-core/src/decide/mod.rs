@@ -10,6 +10,7 @@ mod finish;
 mod hold;
 mod lease;
 mod recover;
+mod stop;
 mod submit;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,10 +23,12 @@ pub use finish::{Finish, finish, logged, started};
 pub use hold::{hold, release};
 pub use lease::{LeaseTerms, lease};
 pub use recover::owed;
+pub use stop::{Force, expire, force};
 pub use submit::{added, submit};
 
 use crate::error::{Class, Coded};
 use crate::id::{Enc, RunId};
+use crate::limits::STOP_SECONDS_MAX;
 use crate::record::Record;
 use crate::worker::AttemptId;
 
@@ -103,6 +106,14 @@ pub enum Refusal {
         /// How it ended.
         word: &'static str,
     },
+    /// The item's absence may yet be proven, or it was not asked to stop.
+    #[error("the item {item} is {word}, not stopping_unverified")]
+    NotUnverified {
+        /// The item.
+        item: String,
+        /// Where it stands.
+        word: &'static str,
+    },
     /// There is no such question.
     #[error("the item {item} has no open question {question}")]
     NoQuestion {
@@ -130,7 +141,11 @@ impl Coded for Refusal {
         match self {
             Self::Stale { .. } => Class::Bug,
             Self::NoItem { .. } | Self::NoQuestion { .. } => Class::Missing,
-            Self::Over { .. } | Self::ItemOver { .. } | Self::NotHeld { .. } | Self::Held { .. } => Class::Caller,
+            Self::Over { .. }
+            | Self::ItemOver { .. }
+            | Self::NotUnverified { .. }
+            | Self::NotHeld { .. }
+            | Self::Held { .. } => Class::Caller,
         }
     }
     fn code(&self) -> &'static str {
@@ -139,6 +154,7 @@ impl Coded for Refusal {
             Self::NoItem { .. } => "item-unknown",
             Self::Over { .. } => "run-over",
             Self::ItemOver { .. } => "item-over",
+            Self::NotUnverified { .. } => "stop-not-unverified",
             Self::NoQuestion { .. } => "question-unknown",
             Self::NotHeld { .. } => "not-held",
             Self::Held { .. } => "held-already",
@@ -148,6 +164,9 @@ impl Coded for Refusal {
         match self {
             Self::NoItem { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name}?")),
             Self::Over { .. } | Self::ItemOver { .. } => Some("see its result".to_owned()),
+            Self::NotUnverified { .. } => {
+                Some(format!("cancel it; only a stop that is not proven after {STOP_SECONDS_MAX} s can be forced"))
+            }
             Self::NoQuestion { .. } => Some("see the open questions in the inbox".to_owned()),
             Self::NotHeld { .. } => Some("nothing has to be released; to answer a question, name it".to_owned()),
             Self::Held { .. } => Some("nothing has to be held; an answer without a question releases it".to_owned()),

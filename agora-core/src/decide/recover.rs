@@ -25,7 +25,7 @@ pub fn owed(state: &RunState) -> Vec<Effect> {
             Some(handle) => Effect::Watch { attempt: attempt.clone(), handle: handle.clone() },
             None => Effect::Launch(attempt.clone()),
         });
-        if item.cancel.is_some() {
+        if item.is_stopping() {
             effects.push(Effect::Stop { attempt, handle });
         }
     }

@@ -256,3 +256,33 @@ pub struct AttemptFinished {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub egress: Option<Egress>,
 }
+
+impl AttemptFinished {
+    /// One that says whose it is and how it ended, and nothing else.
+    #[must_use]
+    pub fn new(item: ItemId, attempt: u64, fence: u64, outcome: OutcomeWord) -> Self {
+        Self {
+            item,
+            attempt,
+            fence,
+            outcome,
+            duration_ms: 0,
+            outputs: Vec::new(),
+            models: Vec::new(),
+            class: None,
+            reason: None,
+            exit_code: None,
+            signal: None,
+            start_tree: None,
+            result_tree: None,
+            patch: None,
+            draft: None,
+            verify: None,
+            usage: None,
+            usage_broker: None,
+            log: None,
+            report: None,
+            egress: None,
+        }
+    }
+}

@@ -3,10 +3,12 @@
 //! The records of attempts are in `attempts.rs`, those that move an item in `steps.rs`, growth is in `grow.rs`; the table
 //! of statuses itself is `table.rs`.
 
-use super::item::ItemStatus;
+use super::item::{ItemStatus, StopCause};
 use super::run::{RunState, verdict};
 use crate::id::{Digest, Hash, ItemId};
-use crate::record::{AnswerDecision, CancelRequested, CancelScope, LogPlace, QuestionAnswered, Record, RunCompleted};
+use crate::record::{
+    AnswerDecision, CancelRequested, CancelScope, HoldMode, LogPlace, QuestionAnswered, Record, RunCompleted,
+};
 use crate::time::Time;
 
 /// A record that may not come where it came. In replay the store is damaged; live it is a broken promise of agora.
@@ -74,11 +76,11 @@ impl RunState {
             Record::RunOpened(_) => return Err("a run is opened once, at 0".to_owned()),
             Record::ItemsAdded(added) => return self.add(added, at),
             Record::RunLogged(place) => self.log(place)?,
-            Record::HoldSet { .. } => self.set_hold(seq)?,
+            Record::HoldSet { mode, .. } => self.set_hold(seq, at, *mode)?,
             Record::HoldReleased { hold } => self.release_hold(*hold)?,
             Record::PatternFailed { .. } => {}
             Record::RunClosed {} => self.close()?,
-            Record::CancelRequested(request) => self.request_cancel(seq, request)?,
+            Record::CancelRequested(request) => self.request_cancel(seq, at, request)?,
             Record::RunCompleted(completed) => self.complete(completed, at)?,
             Record::QuestionAsked(asked) => self.ask(seq, at, leaf, asked)?,
             Record::QuestionAnswered(answered) => self.answer(seq, answered)?,
@@ -112,11 +114,15 @@ impl RunState {
         Ok(())
     }
 
-    fn set_hold(&mut self, seq: u64) -> Result<(), String> {
+    fn set_hold(&mut self, seq: u64, at: Time, mode: HoldMode) -> Result<(), String> {
         if self.hold.is_some() {
             return Err("a hold is in force already".to_owned());
         }
         self.hold = Some(seq);
+        self.parked = mode == HoldMode::Park;
+        if self.parked {
+            self.items.iter_mut().for_each(|item| item.ask_stop(seq, at, StopCause::Park));
+        }
         Ok(())
     }
 
@@ -125,6 +131,7 @@ impl RunState {
             return Err("no such hold is in force".to_owned());
         }
         self.hold = None;
+        self.parked = false;
         Ok(())
     }
 
@@ -136,22 +143,35 @@ impl RunState {
         Ok(())
     }
 
-    fn request_cancel(&mut self, seq: u64, request: &CancelRequested) -> Result<(), String> {
+    fn request_cancel(&mut self, seq: u64, at: Time, request: &CancelRequested) -> Result<(), String> {
         match (request.scope, &request.item) {
             (CancelScope::Run, None) => {
                 self.cancel.get_or_insert(seq);
                 for item in self.items.iter_mut().filter(|item| !item.status.is_terminal()) {
                     item.cancel.get_or_insert(seq);
+                    item.ask_stop(seq, at, StopCause::Cancel);
                 }
                 Ok(())
             }
-            (CancelScope::Item | CancelScope::Attempt, Some(id)) => {
+            (CancelScope::Item, Some(id)) => {
                 let ix = self.find(id)?;
                 let item = &mut self.items[ix];
                 if item.status.is_terminal() {
                     return Err(format!("the item {id} is {}", item.status.as_str()));
                 }
-                item.cancel.get_or_insert(seq);
+                // The last one counts: an operator's word comes after the request that could not be verified.
+                item.cancel = Some(seq);
+                item.ask_stop(seq, at, StopCause::Cancel);
+                Ok(())
+            }
+            (CancelScope::Attempt, Some(id)) => {
+                let ix = self.find(id)?;
+                let item = &mut self.items[ix];
+                let running = item.lease.as_ref().filter(|lease| lease.finished.is_none()).map(|lease| lease.attempt);
+                if running.is_none() || running != request.attempt {
+                    return Err(format!("that attempt at the item {id} does not run"));
+                }
+                item.ask_stop(seq, at, StopCause::Deadline);
                 Ok(())
             }
             (CancelScope::Run, Some(_)) => Err("a cancel of the run names an item".to_owned()),

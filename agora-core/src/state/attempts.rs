@@ -41,6 +41,7 @@ impl RunState {
             deadline: body.deadline,
             started: None,
             finished: None,
+            stop: None,
         });
         Ok(self.enter(ix, at, ItemStatus::Running))
     }

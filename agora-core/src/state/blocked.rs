@@ -53,4 +53,9 @@ pub enum Blocked {
     },
     /// A stop was asked for, and absence is not proven yet.
     Stopping,
+    /// A stop was asked for so long ago that somebody has to look.
+    StopUnverified {
+        /// When it was asked for.
+        since: Time,
+    },
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, Enc, Hash, ItemId};
 use crate::isolation::Isolation;
+use crate::limits::STOP_SECONDS_MAX;
 use crate::record::{
     AddedNeed, AnswerDecision, AttemptFinished, OutcomeWord, OutputArtifact, PatchArtifact, QuestionKind, UsedInput,
 };
@@ -125,6 +126,30 @@ pub struct Lease {
     pub started: Option<Started>,
     /// The position of `attempt.finished`.
     pub finished: Option<u64>,
+    /// That it is to stop, once somebody said so.
+    pub stop: Option<Stop>,
+}
+
+/// Why a running attempt is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCause {
+    /// Its item was cancelled: whatever it brings is no result.
+    Cancel,
+    /// Its deadline passed: whatever it brings, it failed for that.
+    Deadline,
+    /// Its run was parked: its item goes on later, unless the attempt ends by itself first.
+    Park,
+}
+
+/// A recorded wish that a running attempt stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// The position of the first record that asks for it.
+    pub seq: u64,
+    /// When that was.
+    pub at: Time,
+    /// Why; a cancel beats what came before it.
+    pub cause: StopCause,
 }
 
 /// An attempt that ended.
@@ -233,10 +258,38 @@ pub struct ItemState {
 }
 
 impl ItemState {
+    /// That its running attempt is to stop, if it is.
+    #[must_use]
+    pub fn stop(&self) -> Option<Stop> {
+        self.lease.as_ref().filter(|_| self.status == ItemStatus::Running).and_then(|lease| lease.stop)
+    }
+
     /// Whether its running attempt was asked to stop.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.status == ItemStatus::Running && self.cancel.is_some()
+        self.stop().is_some()
+    }
+
+    /// The word for where it stands, and since when: its status, but `stopping` while its attempt is to stop.
+    #[must_use]
+    pub fn standing(&self) -> (&'static str, Time) {
+        self.stop().map_or((self.status.as_str(), self.since), |stop| ("stopping", stop.at))
+    }
+
+    /// Whether its running attempt was asked to stop so long ago that somebody has to look.
+    #[must_use]
+    pub fn is_stop_unverified(&self, now: Time) -> bool {
+        self.stop().is_some_and(|stop| now.ms_since(stop.at) > STOP_SECONDS_MAX * 1000)
+    }
+
+    /// Notes that its running attempt is to stop.
+    pub(super) fn ask_stop(&mut self, seq: u64, at: Time, cause: StopCause) {
+        let running = self.lease.as_mut().filter(|lease| lease.finished.is_none());
+        let Some(lease) = running else { return };
+        let stop = lease.stop.get_or_insert(Stop { seq, at, cause });
+        if cause == StopCause::Cancel {
+            stop.cause = cause;
+        }
     }
 
     /// Whether it runs no more, and the record that says what follows is yet to come (in the same commit).
@@ -253,12 +306,12 @@ impl ItemState {
         if self.has_ended() { "running, its attempt finished" } else { self.status.as_str() }
     }
 
-    /// Attempts that ended in a failure or were lost; one that stopped to ask did not fail.
+    /// Attempts that ended in a failure or were lost; one that stopped to ask, or was parked, did not fail.
     #[must_use]
     pub fn failures(&self) -> u64 {
         let failed = |ended: &&EndedAttempt| match ended.finished.outcome {
-            OutcomeWord::Failed | OutcomeWord::Lost | OutcomeWord::Cancelled => true,
-            OutcomeWord::Done | OutcomeWord::NeedsInput => false,
+            OutcomeWord::Failed | OutcomeWord::Lost => true,
+            OutcomeWord::Done | OutcomeWord::NeedsInput | OutcomeWord::Cancelled => false,
         };
         self.ended.iter().filter(failed).count() as u64
     }

@@ -17,6 +17,6 @@ mod tests;
 
 pub use apply::{Applied, Illegal};
 pub use blocked::Blocked;
-pub use item::{Accepted, EndedAttempt, ItemState, ItemStatus, Knobs, Lease, OpenQuestion, Started};
+pub use item::{Accepted, EndedAttempt, ItemState, ItemStatus, Knobs, Lease, OpenQuestion, Started, Stop, StopCause};
 pub use run::{Counts, RunState};
 pub(crate) use run::{add_capped, verdict};

@@ -79,6 +79,8 @@ pub struct RunState {
     pub logged: bool,
     /// The position of the hold in force.
     pub hold: Option<u64>,
+    /// Whether that hold also stopped what ran.
+    pub parked: bool,
     /// The position of a cancel request for the whole run.
     pub cancel: Option<u64>,
     /// Whether no further extension is taken.
@@ -114,6 +116,7 @@ impl RunState {
             last_at: at,
             logged: false,
             hold: None,
+            parked: false,
             cancel: None,
             closed: false,
             completed: None,

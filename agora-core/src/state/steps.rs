@@ -1,7 +1,7 @@
 //! The records that move an item from one status to another: what each asks of the item beyond its status.
 
 use super::apply::Applied;
-use super::item::{Accepted, ItemState, ItemStatus};
+use super::item::{Accepted, ItemState, ItemStatus, StopCause};
 use super::run::RunState;
 use super::table::target_status;
 use crate::id::ItemId;
@@ -60,7 +60,14 @@ impl RunState {
             Record::ItemRetried { finished, .. } => {
                 let last = ended_at(item, Some(*finished))?;
                 not_cancelled(item)?;
-                outcome(last, &[OutcomeWord::Failed, OutcomeWord::Lost])
+                match item.stop().map(|stop| stop.cause) {
+                    Some(StopCause::Park) => {
+                        outcome(last, &[OutcomeWord::Failed, OutcomeWord::Lost, OutcomeWord::Cancelled])
+                    }
+                    Some(StopCause::Cancel | StopCause::Deadline) | None => {
+                        outcome(last, &[OutcomeWord::Failed, OutcomeWord::Lost])
+                    }
+                }
             }
             Record::ItemFailed { finished, answered, .. } => match item.status {
                 ItemStatus::Running if answered.is_none() => {

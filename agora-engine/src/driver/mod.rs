@@ -7,9 +7,11 @@
 //!        ▲──────────────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! `turn.rs` is one transaction; `task.rs` the loop around it. Whatever is in flight when a driver
+//! `turn.rs` is one transaction; `task.rs` the loop around it; `clock.rs` notices when the wall clock leaps; `sweep.rs`
+//! ends what no lease covers. Whatever is in flight when a driver
 //! dies is derived again from the journal by the next one.
 
+mod clock;
 mod lock;
 mod sweep;
 mod task;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use agora_core::decide::Finish;
 use agora_core::id::RunId;
 use agora_core::record::{AttemptStarted, LogPlace};
+use agora_core::worker::AttemptId;
 
 use crate::perform::RunContext;
 
@@ -36,6 +39,8 @@ pub(crate) enum Input {
     Started(RunId, Box<AttemptStarted>),
     /// An attempt ended.
     Finished(Box<Finish>),
+    /// A running attempt's deadline passed.
+    Expired(AttemptId),
     /// The log vouches for these runs.
     Logged(Vec<RunId>, LogPlace),
     /// Signing failed; the runs are tried again.

@@ -12,6 +12,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::Input;
+use super::clock::{Clocks, Leap};
 use super::sweep::sweep;
 use super::turn::{self, Known, Turn};
 use crate::config::Config;
@@ -31,6 +32,8 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 const SIGN_PAUSE: Duration = Duration::from_secs(5);
 /// How often targets that are down are asked again while runs are open.
 const PROBE_PAUSE: Duration = Duration::from_secs(30);
+/// How long it waits before it sweeps again what could not be swept.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// The longest sleep of a timer: a day.
 const SLEEP_MAX: Duration = Duration::from_secs(86_400);
 
@@ -148,6 +151,7 @@ struct Loop {
     inputs: mpsc::UnboundedReceiver<Input>,
     phase: watch::Sender<Phase>,
     known: Arc<Mutex<Known>>,
+    clocks: Clocks,
     live: BTreeMap<AttemptId, (Control, AbortHandle)>,
     /// All that is performed; it ends with the loop.
     tasks: JoinSet<()>,
@@ -160,6 +164,7 @@ impl Loop {
     fn new(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>, phase: watch::Sender<Phase>) -> Self {
         let known = Known { capacity: turn::capacity(&parts.config), ..Known::default() };
         Self {
+            clocks: Clocks::new(parts.world.host.as_ref()),
             parts,
             inputs,
             phase,
@@ -178,7 +183,18 @@ impl Loop {
             tracing::error!(%error, code = error.code(), "the store cannot be driven");
             return;
         }
-        sweep(&self.parts).await;
+        if !sweep(&self.parts).await {
+            // A box that cannot be ended now must not run until another driver comes.
+            let parts = self.parts.clone();
+            self.tasks.spawn(async move {
+                loop {
+                    tokio::time::sleep(SWEEP_PAUSE).await;
+                    if sweep(&parts).await {
+                        break;
+                    }
+                }
+            });
+        }
         let mut due: Option<Duration> = Some(Duration::ZERO);
         let mut pending = Vec::new();
         let mut probed = Instant::now();
@@ -247,16 +263,23 @@ impl Loop {
         let revoked = self.parts.hub.revoked().await;
         let (known, config) = (Arc::clone(&self.known), Arc::clone(&self.parts.config));
         let taken = Arc::clone(&inputs);
+        let leap = self.clocks.look(self.parts.world.host.as_ref());
+        if let Some(Leap { by_ms, back }) = leap {
+            tracing::warn!(by_ms, back, "the wall clock leapt");
+        }
         let result = self
             .parts
             .journal
             .call(move |ledger| {
                 let mut known = known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 known.revoked = revoked;
+                known.leap = leap;
                 turn::take(ledger, &config, &mut known, &taken)
             })
             .await;
-        if result.is_err() {
+        if result.is_ok() {
+            self.clocks.recorded();
+        } else {
             // Nothing of a failed turn is stored: its inputs come again.
             pending.extend(Arc::try_unwrap(inputs).unwrap_or_default());
         }
@@ -282,7 +305,7 @@ impl Loop {
             Input::Sealed(run, _) => {
                 self.sealing.remove(run);
             }
-            Input::Started(..) => {}
+            Input::Started(..) | Input::Expired(_) => {}
         }
     }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use agora_core::choose::Capacity;
 use agora_core::decide::{self, Decision, Effect, Refusal};
-use agora_core::id::{Enc, RunId};
+use agora_core::id::{Enc, RunId, Word};
+use agora_core::record::LogRecord;
 use agora_core::state::RunState;
 use agora_core::time::Time;
 use agora_core::worker::{AttemptId, Reason};
 
 use super::Input;
+use super::clock::Leap;
 use crate::config::Config;
 use crate::journal::{Ledger, Stamp, StoreError, Tx};
 use crate::perform::{Assignment, RunContext, Wanted, assign, terms};
@@ -25,6 +27,8 @@ pub(super) struct Known {
     pub(super) contexts: BTreeMap<RunId, Arc<RunContext>>,
     /// Queues, executors, targets.
     pub(super) capacity: Capacity,
+    /// By how much the wall clock leapt since the last turn.
+    pub(super) leap: Option<Leap>,
     /// Digests that the current registry snapshot revokes.
     pub(super) revoked: BTreeSet<agora_core::id::Digest>,
 }
@@ -42,6 +46,7 @@ impl Known {
             }
             Input::Started(..)
             | Input::Finished(_)
+            | Input::Expired(_)
             | Input::Logged(..)
             | Input::NotLogged(_)
             | Input::Sealed(_, false) => {}
@@ -123,8 +128,12 @@ fn is_of_an_input(error: &StoreError) -> bool {
 
 /// Takes the turn in one transaction: nothing of it is stored, and nothing is performed, unless all of it is.
 fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[Input]) -> Result<Turn, StoreError> {
-    ledger.transact(|tx| {
+    let turn = ledger.transact(|tx| {
         let mut effects = Vec::new();
+        if let Some(Leap { by_ms, back }) = known.leap {
+            tx.log(&Stamp::engine(), LogRecord::ClockJump { by_ms, back })?;
+            tx.ledger().board().leap(by_ms, back);
+        }
         for input in inputs {
             effects.extend(decide_input(tx, input)?);
         }
@@ -142,7 +151,10 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
         turn.due = tx.ledger().board_ref().next_due();
         turn.open = tx.ledger().board_ref().runs().count();
         Ok(turn)
-    })
+    })?;
+    // Once, also where a turn is taken input by input.
+    known.leap = None;
+    Ok(turn)
 }
 
 /// What these runs are owed. Attempts of a run whose artifacts are not read yet wait until they are: what an attempt is told
@@ -173,6 +185,10 @@ fn decide_input(tx: &mut Tx<'_>, input: &Input) -> Result<Vec<Effect>, StoreErro
                 vec![Effect::Remove(AttemptId { run, item, attempt, fence })]
             };
             commit(tx, &finish.run, |state| decide::finish(state, (**finish).clone(), now), stale)
+        }
+        Input::Expired(attempt) => {
+            let reason = Word::new(Reason::Wall.as_str()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            commit(tx, &attempt.run, |state| decide::expire(state, attempt, reason), |_| Vec::new())
         }
         Input::Logged(runs, place) => {
             let mut effects = Vec::new();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agora_core::id::{Digest, RunId};
+use agora_core::limits::STOP_SECONDS_MAX;
 use agora_core::record::{LogEntry, LogRecord};
 use agora_core::time::Time;
 use rusqlite::{OptionalExtension, Row, params};
@@ -212,10 +213,14 @@ impl Ledger {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub(crate) fn item_counts(&self, key: i64) -> Result<ItemCounts, StoreError> {
-        let mut statement =
-            self.conn.prepare_cached("SELECT status, count(*) FROM items WHERE run = ?1 GROUP BY status")?;
-        let rows = statement.query_map([key], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    pub(crate) fn item_counts(&self, key: i64, now: Time) -> Result<ItemCounts, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT CASE WHEN status = 'stopping' AND since <= ?2 THEN 'stopping_unverified' ELSE status END AS word,
+             count(*) FROM items WHERE run = ?1 GROUP BY word",
+        )?;
+        // As `ItemState::is_stop_unverified` says, in whole milliseconds.
+        let since = now.minus_ms(STOP_SECONDS_MAX * 1000 + 1).micros();
+        let rows = statement.query_map([key, since], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
         rows.map(|row| row.map(|(status, count)| (status, u64::try_from(count).unwrap_or(0))).map_err(Into::into))
             .collect()
     }

@@ -208,6 +208,7 @@ impl<'a> Tx<'a> {
             };
             let bytes = entry.to_bytes()?;
             let leaf = leaf_hash(&bytes);
+            let stops = matches!(entry.record, Record::CancelRequested(_) | Record::HoldSet { .. });
             match self.ledger.apply(id, &entry, leaf)? {
                 Applied::Moved { item, .. } => {
                     moved.insert(item);
@@ -215,11 +216,18 @@ impl<'a> Tx<'a> {
                 Applied::Grew { from } => {
                     grown.get_or_insert(from);
                 }
+                Applied::Run if stops => moved.extend(self.stopping(id)),
                 Applied::Run => {}
             }
             self.insert_entry(key, seq, &bytes, leaf)?;
         }
         self.project(id, &moved, grown)
+    }
+
+    /// The items of a loaded run whose attempts are to stop.
+    fn stopping(&self, id: &RunId) -> Vec<usize> {
+        let items = self.ledger.board.run(id).map(|run| run.items.as_slice()).unwrap_or_default();
+        items.iter().enumerate().filter(|(_, item)| item.is_stopping()).map(|(ix, _)| ix).collect()
     }
 
     /// Writes where the items and the run stand now.
@@ -235,14 +243,10 @@ impl<'a> Tx<'a> {
         let grown = grown.map_or(0..0, |from| from..run.items.len());
         for ix in moved.iter().copied().filter(|ix| !grown.contains(ix)).chain(grown.clone()) {
             let item = &run.items[ix];
-            put.execute(params![
-                meta.key,
-                int(ix as u64),
-                item.id.as_str(),
-                item.status.as_str(),
-                int(item.attempts),
-                item.since.micros(),
-            ])?;
+            let (word, since) = item.standing();
+            put.execute(
+                params![meta.key, int(ix as u64), item.id.as_str(), word, int(item.attempts), since.micros(),],
+            )?;
         }
         conn.prepare_cached(
             "UPDATE runs SET state = ?2, logged = ?3, held = ?4, completed_at = ?5, cost_microusd = ?6, entries = ?7

@@ -3,8 +3,9 @@
 use agora_core::decide::{self, Refusal};
 use agora_core::error::{Class, Coded as _, Problem};
 use agora_core::id::{Digest, ItemId, RunId, Word};
-use agora_core::record::{CancelVia, Record};
+use agora_core::record::{CancelVia, HoldMode, Record};
 use agora_core::state::RunState;
+use agora_core::time::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ use crate::journal::{Ledger, StoreError};
 pub enum CancelMode {
     /// End it.
     Stop,
-    /// Start nothing new in this run; what runs goes on to its end. `answer` releases it.
+    /// Start nothing new in this run, until `answer` releases it. What runs goes on to its end, unless `drain` is false.
     Hold,
 }
 
@@ -39,6 +40,10 @@ pub struct CancelArgs {
     /// `stop` unless said.
     #[serde(default)]
     pub mode: Option<CancelMode>,
+    /// With `hold`: whether what runs goes on to its end; true unless said. False parks the run: what runs is stopped too,
+    /// and starts anew after the release, without having used up an attempt.
+    #[serde(default)]
+    pub drain: Option<bool>,
     /// Why; at most 1,000 characters, kept as evidence.
     pub reason: String,
 }
@@ -51,7 +56,7 @@ pub struct CancelReply {
     /// The item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<String>,
-    /// `stopping`, `cancelled`, `held`; or how it had ended before.
+    /// `stopping`, `stopping_unverified`, `cancelled`, `held`; or how it had ended before.
     pub state: String,
     /// Why the reason could not be kept as evidence; it was done all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,18 +75,22 @@ impl Engine {
     /// For runs and items that are not there, and a hold of what is held or over.
     pub async fn cancel(&self, caller: &Caller, args: CancelArgs) -> Result<CancelReply, OpError> {
         let wrong = |at: &str, what: String| OpError::one(Problem::new(Class::Caller, "cancel-shape", what).at(at));
-        if args.reason.is_empty() || args.reason.chars().count() > REASON_CHARS_MAX {
-            return Err(wrong("reason", format!("a reason has 1 to {REASON_CHARS_MAX} characters")));
-        }
+        check_reason(&args.reason)?;
         let mode = args.mode.unwrap_or(CancelMode::Stop);
         if mode == CancelMode::Hold && args.item_id.is_some() {
             return Err(wrong("item_id", "a hold is of a whole run".to_owned()));
         }
+        let hold = match (mode, args.drain) {
+            (CancelMode::Stop, None) => None,
+            (CancelMode::Stop, Some(_)) => return Err(wrong("drain", "only a hold drains or parks".to_owned())),
+            (CancelMode::Hold, None | Some(true)) => Some(HoldMode::Drain),
+            (CancelMode::Hold, Some(false)) => Some(HoldMode::Park),
+        };
         let item = args.item_id.as_deref().map(ItemId::new).transpose();
         let item = item.map_err(|error| wrong("item_id", error.to_string()))?;
         let run = self.find_run(caller, &args.run_id, true).await?.id;
         let reason = Word::new("requested").map_err(|error| internal(&error))?;
-        let wish = Wish { mode, item: item.clone(), via: caller.via, reason };
+        let wish = Wish { hold, item: item.clone(), via: caller.via, reason };
         // Looked at before the reason is kept: what is refused, or is over, leaves nothing behind.
         let asked = wish.clone();
         let records = self.with_run(&run, move |ledger, id| asked.decide(ledger, id, None)).await?;
@@ -98,7 +107,8 @@ impl Engine {
                     let records = wish.decide(tx.ledger(), &id, note)?;
                     tx.append(&stamp, &id, records)?;
                     tx.ledger().touch([id.clone()]);
-                    Ok(wish.state(tx.run(&id)?).to_owned())
+                    let now = tx.now();
+                    Ok(wish.state(tx.run(&id)?, now).to_owned())
                 })
             })
             .await?;
@@ -114,7 +124,7 @@ impl Engine {
 
     /// Keeps the caller's words, or says why they are not kept. Whoever cancels a run because it fills the disk has no room
     /// for words: what they asked for is done without them.
-    async fn keep_reason(&self, reason: &str) -> (Option<Digest>, Option<String>) {
+    pub(super) async fn keep_reason(&self, reason: &str) -> (Option<Digest>, Option<String>) {
         match self.blobs.put(reason.as_bytes()).await {
             Ok(note) => (Some(note), None),
             Err(error) => {
@@ -125,10 +135,20 @@ impl Engine {
     }
 }
 
+/// Refuses a reason that nobody could read, or that says nothing.
+pub(super) fn check_reason(reason: &str) -> Result<(), OpError> {
+    if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
+        let what = format!("a reason has 1 to {REASON_CHARS_MAX} characters");
+        return Err(OpError::one(Problem::new(Class::Caller, "cancel-shape", what).at("reason")));
+    }
+    Ok(())
+}
+
 /// What a cancel asks for, but for the caller's words.
 #[derive(Clone)]
 struct Wish {
-    mode: CancelMode,
+    /// How to hold the run; absent: it, or its item, is to stop.
+    hold: Option<HoldMode>,
     item: Option<ItemId>,
     via: CancelVia,
     reason: Word,
@@ -143,27 +163,25 @@ impl Wish {
         }
         let state = ledger.board_ref().run(id).ok_or_else(|| StoreError::NoRun(id.to_string()))?;
         let reason = self.reason.clone();
-        let decision = match self.mode {
-            CancelMode::Stop => {
-                decide::cancel(state, decide::Cancel { item: self.item.clone(), via: self.via, reason, note })
-            }
-            CancelMode::Hold => decide::hold(state, reason, note),
+        let decision = match self.hold {
+            None => decide::cancel(state, decide::Cancel { item: self.item.clone(), via: self.via, reason, note }),
+            Some(mode) => decide::hold(state, mode, reason, note),
         };
         match decision {
             Ok(decision) => Ok(decision.records),
             // Cancelling what is over says how it ended, and records nothing.
-            Err(Refusal::Over { .. } | Refusal::ItemOver { .. }) if self.mode == CancelMode::Stop => Ok(Vec::new()),
+            Err(Refusal::Over { .. } | Refusal::ItemOver { .. }) if self.hold.is_none() => Ok(Vec::new()),
             Err(refusal) => Err(refusal.into()),
         }
     }
 
     /// The word for where run or item stand afterwards.
-    fn state(&self, run: &RunState) -> &'static str {
-        match (&self.item, self.mode) {
-            (_, CancelMode::Hold) => "held",
-            (Some(item), CancelMode::Stop) => run.item(item).map_or("cancelled", state_word),
-            (None, CancelMode::Stop) if run.is_over() => run.word(),
-            (None, CancelMode::Stop) => "stopping",
+    fn state(&self, run: &RunState, now: Time) -> &'static str {
+        match (&self.item, self.hold) {
+            (_, Some(_)) => "held",
+            (Some(item), None) => run.item(item).map_or("cancelled", |item| state_word(item, now)),
+            (None, None) if run.is_over() => run.word(),
+            (None, None) => "stopping",
         }
     }
 }

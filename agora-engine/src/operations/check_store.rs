@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use agora_core::error::Coded as _;
 use agora_core::id::{Digest, RunId};
-use agora_core::state::RunState;
+use agora_core::state::{ItemState, RunState};
+use agora_core::time::Time;
 use serde::Serialize;
 
 use super::OpError;
@@ -228,7 +229,7 @@ fn look(ledger: &mut Ledger, key: i64, log: &mut Log, keys: &Keys, looked: &mut 
 /// Where a run's row differs from a replay. Its seal and checkpoint follow from the log and are checked with it; the
 /// folder of its workspace follows from nothing.
 fn run_differences(row: &RunSummary, run: &RunState) -> Vec<String> {
-    let time = |at: Option<agora_core::time::Time>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
+    let time = |at: Option<Time>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
     let facts = [
         ("actor", row.actor.clone(), run.actor.to_string()),
         ("queue", row.queue.clone(), run.opened.queue.to_string()),
@@ -248,17 +249,24 @@ fn run_differences(row: &RunSummary, run: &RunState) -> Vec<String> {
 
 /// Where the rows of a run's items differ from a replay; the first one, since one mistake often shifts all.
 fn item_differences(rows: &[Projected], run: &RunState) -> Option<String> {
-    let replayed = run.items.iter().zip(0..).map(|(item, ix)| Projected {
+    let row = |item: &ItemState, ix, (status, since): (&str, Time)| Projected {
         id: item.id.to_string(),
         ix,
-        status: item.status.as_str().to_owned(),
+        status: status.to_owned(),
         attempts: item.attempts,
-        since: item.since,
-    });
+        since,
+    };
+    let replayed = run.items.iter().zip(0..).map(|(item, ix)| row(item, ix, item.standing()));
+    // A stop that an earlier version wrote down shows on no item.
+    let earlier = |at: u64| {
+        let item = usize::try_from(at).ok().and_then(|at| run.items.get(at));
+        item.map(|item| row(item, at, (item.status.as_str(), item.since)))
+    };
     if rows.len() != run.items.len() {
         return Some(format!("{} items, not {}", rows.len(), run.items.len()));
     }
-    let (row, replayed) = rows.iter().zip(replayed).find(|(row, replayed)| *row != replayed)?;
+    let (row, replayed) =
+        rows.iter().zip(replayed).find(|(row, now)| *row != now && Some(*row) != earlier(now.ix).as_ref())?;
     let shown = |item: &Projected| {
         format!("{} at {}: {}, {} attempts, since {}", item.id, item.ix, item.status, item.attempts, item.since)
     };

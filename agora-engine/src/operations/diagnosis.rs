@@ -2,7 +2,7 @@
 
 use agora_core::choose::{Board, Capacity};
 use agora_core::record::RunOutcome;
-use agora_core::state::{Blocked, ItemStatus, RunState};
+use agora_core::state::{Blocked, ItemState, ItemStatus, RunState, StopCause};
 use agora_core::time::Time;
 
 use super::call::Call as _;
@@ -41,6 +41,18 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
             "an operator runs `agora-admin serve`".to_owned(),
         ),
         (
+            "stop-unverified",
+            run.items
+                .iter()
+                .filter(|item| item.is_stop_unverified(now))
+                .take(EVIDENCE_MAX)
+                .filter_map(unproven)
+                .collect(),
+            format!(
+                "an operator sees to it that nothing of it runs, then runs `agora-admin force-resolve {id} ITEM --reason WHY`"
+            ),
+        ),
+        (
             "target-down",
             with(|why| matches!(why, Blocked::TargetDown { .. })),
             "an operator runs `agora-admin doctor`".to_owned(),
@@ -67,9 +79,24 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
     }
 }
 
+/// What is known of a stop that nothing proves: which attempt, where, since when, and why it was to stop.
+fn unproven(item: &ItemState) -> Option<String> {
+    let (lease, stop) = (item.lease.as_ref()?, item.stop()?);
+    let cause = match stop.cause {
+        StopCause::Cancel => "it was cancelled",
+        StopCause::Deadline => "its deadline passed",
+        StopCause::Park => "its run was parked",
+    };
+    let place = match &lease.started {
+        Some(started) => format!("box {} on the target {}", started.handle, lease.target),
+        None => format!("no box recorded, on the target {}", lease.target),
+    };
+    Some(format!("{}: attempt {}, {place}, asked to stop at {}: {cause}", item.id, lease.attempt, stop.at))
+}
+
 fn over(run: &RunState) -> Diagnosis {
     let failed = || run.items.iter().filter(|item| item.status == ItemStatus::Failed);
-    let line = |item: &agora_core::state::ItemState| {
+    let line = |item: &ItemState| {
         let why = item.failure.map(|(class, reason)| failure_text(class, reason)).unwrap_or_default();
         // The detail may quote the worker: it is in the item's result, in its envelope.
         format!("{}: {why}", item.id)

@@ -126,7 +126,7 @@ pub struct ItemRow {
     /// Its id.
     pub item_id: String,
     /// Where it stands: `pending`, `ready`, `running`, `waiting`, `done`, `failed`, `skipped`, `cancelled`, `denied`,
-    /// and `stopping` for a running one that was asked to stop.
+    /// `stopping` for a running one that was asked to stop, and `stopping_unverified` once that takes too long.
     pub state: String,
     /// Its executor.
     pub executor: String,

@@ -7,6 +7,7 @@ use agora_core::id::{Digest, Enc, ItemId, RunId};
 use agora_core::patch::{FilePatch, Patch};
 use agora_core::record::OutputArtifact;
 use agora_core::state::ItemState;
+use agora_core::time::Time;
 use agora_core::worker::{LeftOut, Outcome, shown};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -184,9 +185,10 @@ impl Engine {
             return self.result_of_run(caller, &run, row.state, &args, part).await;
         };
         let id = ItemId::new(item.clone()).map_err(|error| wrong("item_id", error.to_string()))?;
+        let now = self.host.now();
         let facts = self.with_run(&run, move |ledger, id| {
             let (state, ix) = locate(ledger, id, &item)?;
-            Ok(facts(id, &state.items[ix]))
+            Ok(facts(id, &state.items[ix], now))
         });
         let facts = facts.await?;
         let mut reply = facts.reply.clone();
@@ -271,9 +273,10 @@ impl Engine {
                 _ => Err(wrong("part", "of a whole run there is the patch alone".to_owned())),
             };
         };
+        let now = self.host.now();
         let facts = self.with_run(&run, move |ledger, id| {
             let (state, ix) = locate(ledger, id, &item)?;
-            Ok(facts(id, &state.items[ix]))
+            Ok(facts(id, &state.items[ix], now))
         });
         self.part_of_item(&facts.await?, part, path).await
     }
@@ -379,9 +382,9 @@ impl ResultReply {
     }
 }
 
-fn facts(run: &RunId, item: &ItemState) -> Facts {
+fn facts(run: &RunId, item: &ItemState, now: Time) -> Facts {
     let last = item.last();
-    let mut reply = ResultReply::blank(run, Some(&item.id), state_word(item).to_owned());
+    let mut reply = ResultReply::blank(run, Some(&item.id), state_word(item, now).to_owned());
     reply.failure = item.failure.map(|(class, reason)| failure_text(class, reason));
     let accepted = item.accepted.as_ref();
     reply.patch = accepted.and_then(|accepted| accepted.patch.as_ref()).map(|patch| PatchStat {

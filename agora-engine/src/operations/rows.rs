@@ -49,7 +49,7 @@ pub(super) fn item_row(board: &Board, run: &RunState, ix: usize, now: Time, capa
     let accepted = item.accepted.as_ref();
     ItemRow {
         item_id: item.id.to_string(),
-        state: state_word(item).to_owned(),
+        state: state_word(item, now).to_owned(),
         executor: item.executor.to_string(),
         attempts: item.attempts,
         depends_on: item.depends_on.iter().map(|dep| run.items[*dep].id.to_string()).collect(),
@@ -77,8 +77,12 @@ pub(super) fn open_question(item: &ItemState) -> Option<u64> {
 }
 
 /// The word for where an item stands.
-pub(super) fn state_word(item: &ItemState) -> &'static str {
-    if item.is_stopping() { "stopping" } else { item.status.as_str() }
+pub(super) fn state_word(item: &ItemState, now: Time) -> &'static str {
+    match item.is_stopping() {
+        true if item.is_stop_unverified(now) => "stopping_unverified",
+        true => "stopping",
+        false => item.status.as_str(),
+    }
 }
 
 /// The attempts of an item, in order.
@@ -127,6 +131,9 @@ pub(super) fn blocked_text(blocked: &Blocked) -> String {
         Blocked::Question { question } => format!("question: {question} waits for an answer"),
         Blocked::TargetDown { target, detail } => format!("target down: {target}: {detail}"),
         Blocked::Stopping => "stopping: its absence is not proven yet".to_owned(),
+        Blocked::StopUnverified { since } => {
+            format!("stopping_unverified: asked to stop at {since}, and its absence is still not proven")
+        }
     }
 }
 

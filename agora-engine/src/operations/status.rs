@@ -67,7 +67,8 @@ pub struct InboxRow {
     /// The item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<String>,
-    /// `question`, `held`, and `damaged` for a run whose journal cannot be read.
+    /// `question`, `held`, `stopping_unverified` for an item whose stop nothing proves, and `damaged` for a run whose
+    /// journal cannot be read.
     pub kind: String,
     /// Since when.
     pub since: String,
@@ -92,7 +93,7 @@ pub struct InboxRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Diagnosis {
     /// A stable code: `nothing-wrong`, `all-done`, `cancelled`, `question-open`, `held`, `no-driver`, `target-down`, `lock-held`,
-    /// `back-off`, `slots-full`, `stopping`, `failed`.
+    /// `back-off`, `slots-full`, `stopping`, `stop-unverified`, `failed`.
     pub likely_issue: String,
     /// What shows it.
     pub evidence: Vec<String>,
@@ -172,7 +173,7 @@ impl Engine {
                 let found = ledger.list(actor.as_deref(), state.as_deref(), before, limit)?;
                 let mut rows = Vec::new();
                 for run in &found {
-                    rows.push(run_row(run, ledger.item_counts(run.key)?, now));
+                    rows.push(run_row(run, ledger.item_counts(run.key, now)?, now));
                 }
                 Ok((total, rows, found.last().map(|run| run.key)))
             })
@@ -189,7 +190,8 @@ impl Engine {
     }
 
     async fn one_run(&self, caller: &Caller, args: &StatusArgs) -> Result<StatusReply, OpError> {
-        let known: Vec<&str> = ItemStatus::ALL.iter().map(|status| status.as_str()).chain(["stopping"]).collect();
+        let known: Vec<&str> =
+            ItemStatus::ALL.iter().map(|status| status.as_str()).chain(["stopping", "stopping_unverified"]).collect();
         check_state(args.state.as_deref(), &known)?;
         let given = args.run_id.as_deref().ok_or_else(|| Self::needs(args, "run_id"))?;
         let run = self.find_run(caller, given, false).await?;
@@ -199,9 +201,10 @@ impl Engine {
         let key = run.key;
         let (rows, total, next, counts) = self
             .with_run(&run.id, move |ledger, id| {
-                let counts = ledger.item_counts(key)?;
+                let counts = ledger.item_counts(key, now)?;
                 let Some(found) = ledger.board_ref().run(id) else { return Ok((Vec::new(), 0, None, counts)) };
-                let wanted = |ix: &usize| state.as_deref().is_none_or(|state| state_word(&found.items[*ix]) == state);
+                let wanted =
+                    |ix: &usize| state.as_deref().is_none_or(|state| state_word(&found.items[*ix], now) == state);
                 let matching: Vec<usize> = (0..found.items.len()).filter(wanted).collect();
                 let page: Vec<usize> = matching.iter().copied().skip(from).take(limit).collect();
                 let next = (from + page.len() < matching.len()).then(|| (from + page.len()).to_string());
@@ -239,19 +242,23 @@ impl Engine {
                 let next = AnswerArgs { run_id: run.id.to_string(), ..AnswerArgs::default() }.call();
                 waiting.push((run.opened_at, InboxRow::of("held", &run, next), None));
             }
+            let now = self.host.now();
             let asked = self
-                .with_run(&run.id, |ledger, id| {
+                .with_run(&run.id, move |ledger, id| {
                     let found = ledger.board_ref().run(id);
                     let items = found.map(|run| run.items.as_slice()).unwrap_or_default();
                     let question = |item: &ItemState| {
                         let asked = item.question.as_ref().filter(|_| open_question(item).is_some())?;
                         Some((item.id.clone(), item.attempts, asked.clone()))
                     };
-                    Ok(items.iter().filter_map(question).collect::<Vec<_>>())
+                    let unverified = items.iter().filter(|item| item.is_stop_unverified(now));
+                    let unverified: Vec<_> =
+                        unverified.filter_map(|item| Some((item.id.clone(), item.stop()?.at))).collect();
+                    Ok((items.iter().filter_map(question).collect::<Vec<_>>(), unverified))
                 })
                 .await;
-            let asked = match asked {
-                Ok(asked) => asked,
+            let (asked, unverified) = match asked {
+                Ok(found) => found,
                 // One damaged run hides no other one's questions.
                 Err(error) if error.first().code == "store-damaged" => {
                     let next = "the operator runs `agora-admin doctor`".to_owned();
@@ -261,6 +268,16 @@ impl Engine {
                 }
                 Err(error) => return Err(error),
             };
+            for (item, since) in unverified {
+                let next = format!(
+                    "an operator sees to it that nothing of it runs, then runs `agora-admin force-resolve {} {item} \
+                     --reason WHY`",
+                    run.id
+                );
+                let (item_id, at) = (Some(item.to_string()), since.to_string());
+                let row = InboxRow { item_id, since: at, ..InboxRow::of("stopping_unverified", &run, next) };
+                waiting.push((since, row, None));
+            }
             for (item, attempt, question) in asked {
                 let row = self.question_row(&run, &item, attempt, &question).await;
                 waiting.push((question.at, row, Some(question.asked)));
@@ -314,7 +331,7 @@ impl Engine {
         let key = run.key;
         let (diagnosis, counts) = self
             .with_run(&run.id, move |ledger, id| {
-                let counts = ledger.item_counts(key)?;
+                let counts = ledger.item_counts(key, now)?;
                 let found = ledger.board_ref().run(id).ok_or_else(|| StoreError::NoRun(id.to_string()))?;
                 Ok((diagnosis::of(ledger.board_ref(), found, now, &capacity, driven), counts))
             })

@@ -26,7 +26,7 @@ use crate::journal::{Ledger, StoreError};
 pub enum Until {
     /// Anything.
     Change,
-    /// A question, a failure, or the end of a run.
+    /// A question, a failure, a stop that nothing proves, or the end of a run.
     Attention,
     /// The end of every run that is watched.
     Terminal,
@@ -157,7 +157,7 @@ impl Engine {
                 (told, last_told) = (line, Instant::now());
             }
             let all_over = rows.iter().all(|row| row.state != "open" && row.sealed);
-            let asks = rows.iter().any(|row| row.items.0.contains_key("waiting"));
+            let asks = rows.iter().any(needs_somebody);
             let met = watch.more
                 || match watch.until {
                     Until::Change => !watch.events.is_empty() || all_over,
@@ -244,10 +244,15 @@ fn rows_of(ledger: &Ledger, runs: &BTreeSet<RunId>, now: Time) -> Result<Vec<Run
     let mut rows = Vec::new();
     for id in runs {
         if let Some(run) = ledger.summary(id)? {
-            rows.push(run_row(&run, ledger.item_counts(run.key)?, now));
+            rows.push(run_row(&run, ledger.item_counts(run.key, now)?, now));
         }
     }
     Ok(rows)
+}
+
+/// Whether an item waits for an answer, or for somebody to see to it that it is gone.
+fn needs_somebody(row: &RunRow) -> bool {
+    ["waiting", "stopping_unverified"].iter().any(|state| row.items.0.contains_key(*state))
 }
 
 fn needs_attention(record: &Record) -> bool {
@@ -294,18 +299,26 @@ fn event(entry: &Entry) -> Option<Event> {
         Record::ItemWaiting { asked, .. } => {
             say("question_id", asked.to_string());
         }
+        Record::ItemCancelled { proof, .. } => {
+            say("proof", proof.as_str().to_owned());
+        }
+        Record::HoldSet { mode, .. } => {
+            say("mode", mode.as_str().to_owned());
+        }
+        Record::CancelRequested(body) => {
+            say("scope", body.scope.as_str().to_owned());
+            say("via", body.via.as_str().to_owned());
+            say("reason", body.reason.to_string());
+        }
         Record::RunCompleted(body) => {
             say("outcome", body.outcome.as_str().to_owned());
         }
         Record::ItemReady { .. }
         | Record::ItemDone { .. }
-        | Record::ItemCancelled { .. }
         | Record::ItemDenied { .. }
         | Record::QuestionAsked(_)
         | Record::QuestionAnswered(_)
-        | Record::HoldSet { .. }
         | Record::HoldReleased { .. }
-        | Record::CancelRequested(_)
         | Record::PatternFailed { .. }
         | Record::RunClosed {} => {}
     }
@@ -333,7 +346,7 @@ fn progress_line(rows: &[RunRow]) -> String {
 fn reply(watch: Watch, rows: Vec<RunRow>, timed_out: bool, waited: Duration) -> WatchReply {
     let cursor = watch.at.to_string();
     let open = rows.iter().filter(|row| row.state == "open").count();
-    let waiting = rows.iter().any(|row| row.items.0.contains_key("waiting"));
+    let waiting = rows.iter().any(needs_somebody);
     let again = WatchArgs { after: Some(cursor.clone()), ..watch.again }.call();
     let look = |view, row: Option<&RunRow>| {
         let run_id = row.map(|row| row.run_id.clone());

@@ -230,7 +230,7 @@ pub(crate) fn assign(
         deadline: lease.deadline,
         leased_at: lease.at,
         handle: lease.started.as_ref().map(|started| started.handle.clone()),
-        stopping: item.cancel.is_some(),
+        stopping: item.is_stopping(),
         content: content.map(Box::new),
     })
 }

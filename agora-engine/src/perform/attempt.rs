@@ -25,8 +25,6 @@ const DEADLINE_GRACE: Duration = Duration::from_secs(60);
 /// How long the engine waits before it asks a provider again that did not do or did not know, at first and at most.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// How often a box is looked for whose launch failed late.
-const SWEEPS: u32 = 6;
 /// How long a provider may take to launch.
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -52,9 +50,23 @@ pub(crate) struct Control {
     pub(crate) stop: watch::Sender<bool>,
 }
 
-/// Lives the attempt to its end.
+/// Lives the attempt to its end. That its deadline passed is said once: whoever decides has it stopped.
 pub(crate) async fn life(world: World, assignment: Assignment, mut stop: watch::Receiver<bool>) {
-    let finish = match live(&world, &assignment, &mut stop).await {
+    // By the clock that nobody turns; a driver that comes later derives it from the record again.
+    let left = Duration::from_millis(assignment.deadline.ms_since(world.host.now())) + DEADLINE_GRACE;
+    let deadline = tokio::time::sleep(left);
+    let living = live(&world, &assignment, &mut stop);
+    tokio::pin!(deadline, living);
+    let lived = tokio::select! {
+        biased;
+        lived = &mut living => lived,
+        () = deadline => {
+            // The driver may be gone; then the next one says so.
+            let _ = world.inputs.send(Input::Expired(assignment.attempt.clone()));
+            living.await
+        }
+    };
+    let finish = match lived {
         Ok(finish) => finish,
         Err(failure) => failed(&world, &assignment, &failure),
     };
@@ -63,19 +75,19 @@ pub(crate) async fn life(world: World, assignment: Assignment, mut stop: watch::
 }
 
 async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver<bool>) -> Result<Finish, Failure> {
-    let provider = world.providers.compute(&world.home, &assignment.target).map_err(|e| compute_failure(&e))?;
+    let provider = opened(world, assignment).await?;
     let folder = world.providers.attempts(&world.home).join(assignment.attempt.folder_name());
     let handle = match &assignment.handle {
         Some(handle) => handle.clone(),
         None => {
             if assignment.stopping {
-                stop_unrecorded(provider.as_ref(), assignment).await?;
+                stop_unrecorded(provider.as_ref(), assignment).await;
                 return Ok(cancelled(world, assignment));
             }
             let content = match &assignment.content {
                 Ok(content) => content,
                 Err(failure) => {
-                    stop_unrecorded(provider.as_ref(), assignment).await?;
+                    stop_unrecorded(provider.as_ref(), assignment).await;
                     return Err(failure.clone());
                 }
             };
@@ -83,48 +95,54 @@ async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver
                 Ok(handle) => handle,
                 Err(failure) => {
                     // What a launch that failed late left running must not outlive its lease (I10).
-                    if let Err(error) = stop_unrecorded(provider.as_ref(), assignment).await {
-                        tracing::warn!(attempt = %describe(&assignment.attempt), detail = %error.detail, "not swept");
-                    }
+                    stop_unrecorded(provider.as_ref(), assignment).await;
                     return Err(failure);
                 }
             }
         }
     };
-    let timed_out = wait(world, provider.as_ref(), assignment, &handle, stop).await?;
+    wait(provider.as_ref(), assignment, &handle, stop).await;
     let mut finish = collect::collect(world, &folder, assignment).await;
-    blame(&mut finish, timed_out);
+    blame(&mut finish);
     Ok(finish)
 }
 
-/// Says why an attempt ended that nobody cancelled: its time was up, or something else stopped its worker. Where a cancel is
-/// recorded, the decision makes it a cancelled one whatever stands here.
-fn blame(finish: &mut Finish, timed_out: bool) {
-    let outcome = finish.finished.outcome;
-    let (outcome, reason) = match (outcome, timed_out) {
-        (OutcomeWord::Lost | OutcomeWord::Cancelled, true) => (OutcomeWord::Failed, Reason::Wall),
-        (OutcomeWord::Cancelled, false) => (OutcomeWord::Lost, Reason::WorkerLost),
-        _ => return,
-    };
-    finish.finished.outcome = outcome;
-    finish.finished.class = Some(reason.class());
-    finish.finished.reason = Some(reason);
-}
-
-/// Ends a box that a driver launched and could not record. A provider that fails is asked again for a minute.
-async fn stop_unrecorded(provider: &dyn ComputeProvider, assignment: &Assignment) -> Result<(), Failure> {
+/// Opens the provider. Where a box of the attempt is known of, one that cannot be opened is tried again: whether that box
+/// runs is not known before.
+async fn opened(world: &World, assignment: &Assignment) -> Result<Arc<dyn ComputeProvider>, Failure> {
     let mut pause = PAUSE_MIN;
-    for _ in 1..SWEEPS {
-        match try_stop_unrecorded(provider, assignment).await {
-            Ok(()) => return Ok(()),
+    loop {
+        match world.providers.compute(&world.home, &assignment.target) {
+            Ok(provider) => return Ok(provider),
+            Err(error) if assignment.handle.is_none() => return Err(compute_failure(&error)),
             Err(error) => {
-                tracing::warn!(attempt = %describe(&assignment.attempt), detail = %error.detail, "not swept yet")
+                tracing::warn!(attempt = %describe(&assignment.attempt), %error, "whether it runs is not known");
             }
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
-    try_stop_unrecorded(provider, assignment).await
+}
+
+/// A worker that says it was stopped was stopped by something else, as far as is known here: where a stop is recorded, the
+/// decision makes of it what that asks for, whatever stands here.
+fn blame(finish: &mut Finish) {
+    if finish.finished.outcome == OutcomeWord::Cancelled {
+        finish.finished.outcome = OutcomeWord::Lost;
+        finish.finished.class = Some(Reason::WorkerLost.class());
+        finish.finished.reason = Some(Reason::WorkerLost);
+    }
+}
+
+/// Ends a box that a driver launched and could not record. A provider that fails is asked again until it knows: nobody else
+/// may have the attempt's locks before, and what is stopped is cancelled only with that proof.
+async fn stop_unrecorded(provider: &dyn ComputeProvider, assignment: &Assignment) {
+    let mut pause = PAUSE_MIN;
+    while let Err(error) = try_stop_unrecorded(provider, assignment).await {
+        tracing::warn!(attempt = %describe(&assignment.attempt), detail = %error.detail, "not swept yet");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
 }
 
 async fn try_stop_unrecorded(provider: &dyn ComputeProvider, assignment: &Assignment) -> Result<(), Failure> {
@@ -178,48 +196,41 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, ComputeError>>) -> Re
         .map_err(|error| compute_failure(&error))
 }
 
-/// Waits for the end of the box, stopping it when asked to or when its time is up. Says whether its time was up.
-async fn wait(
-    world: &World,
-    provider: &dyn ComputeProvider,
-    assignment: &Assignment,
-    handle: &Enc,
-    stop: &mut watch::Receiver<bool>,
-) -> Result<bool, Failure> {
-    let left = Duration::from_millis(assignment.deadline.ms_since(world.host.now())) + DEADLINE_GRACE;
-    let deadline = tokio::time::sleep(left);
-    tokio::pin!(deadline);
+/// Waits for the end of the box, stopping it when asked to.
+async fn wait(provider: &dyn ComputeProvider, assignment: &Assignment, handle: &Enc, stop: &mut watch::Receiver<bool>) {
     let asked = async {
         // An error means that the driver is gone: then nobody asks any more.
         if stop.wait_for(|asked| *asked).await.is_err() {
             std::future::pending::<()>().await;
         }
     };
-    let timed_out = tokio::select! {
+    tokio::select! {
         biased;
-        ended = gone(provider, assignment, handle) => return ended.map(|()| false),
-        () = asked => false,
-        () = &mut deadline => true,
-    };
+        () = gone(provider, assignment, handle) => return,
+        () = asked => {}
+    }
     let (mut pause, mut at_once) = (PAUSE_MIN, false);
     // Absence is what counts, whatever the stop says: nobody else may have its locks before.
     while let Err(error) = provider.stop(handle, at_once).await {
         tracing::warn!(attempt = %describe(&assignment.attempt), %error, "a stop is not proven yet");
-        if let Ok(ended) = tokio::time::timeout(pause, gone(provider, assignment, handle)).await {
-            return ended.map(|()| timed_out);
+        if tokio::time::timeout(pause, gone(provider, assignment, handle)).await.is_ok() {
+            return;
         }
         (pause, at_once) = ((pause * 2).min(PAUSE_MAX), true);
     }
-    gone(provider, assignment, handle).await.map(|()| timed_out)
+    gone(provider, assignment, handle).await;
 }
 
 /// Returns once the box is gone. A provider that cannot tell is asked again: not to know is not to be gone.
-async fn gone(provider: &dyn ComputeProvider, assignment: &Assignment, handle: &Enc) -> Result<(), Failure> {
+async fn gone(provider: &dyn ComputeProvider, assignment: &Assignment, handle: &Enc) {
     let mut pause = PAUSE_MIN;
     loop {
         match provider.wait(handle).await {
-            Ok(_) => return Ok(()),
-            Err(error @ ComputeError::Unknown(_)) => return Err(compute_failure(&error)),
+            Ok(_) => return,
+            Err(error @ ComputeError::Unknown(_)) => {
+                tracing::warn!(attempt = %describe(&assignment.attempt), %error, "its box has left nothing");
+                return;
+            }
             Err(error) => {
                 tracing::warn!(attempt = %describe(&assignment.attempt), %error, "whether it runs is not known");
             }
@@ -264,27 +275,8 @@ fn cancelled(world: &World, assignment: &Assignment) -> Finish {
 pub(super) fn blank(world: &World, assignment: &Assignment, outcome: OutcomeWord) -> Finish {
     let AttemptId { run, item, attempt, fence } = assignment.attempt.clone();
     let finished = AttemptFinished {
-        item,
-        attempt,
-        fence,
-        outcome,
         duration_ms: world.host.now().ms_since(assignment.leased_at),
-        outputs: Vec::new(),
-        models: Vec::new(),
-        class: None,
-        reason: None,
-        exit_code: None,
-        signal: None,
-        start_tree: None,
-        result_tree: None,
-        patch: None,
-        draft: None,
-        verify: None,
-        usage: None,
-        usage_broker: None,
-        log: None,
-        report: None,
-        egress: None,
+        ..AttemptFinished::new(item, attempt, fence, outcome)
     };
     Finish { run, finished, question: None, hint_ms: None, detail: None }
 }

@@ -1,29 +1,95 @@
-//! A clock that stands still until a test turns it.
+//! A clock that stands still until a test turns it, and one that follows the time of a runtime that is paused.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use agora_core::time::Time;
-use agora_engine::host::{Host, ThisMachine};
+use agora_engine::host::{Host, Serial, ThisMachine, Wake};
+use tokio::sync::broadcast;
+use tokio::time::Instant;
 
 /// The clock. Clones are the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct HandClock(Arc<AtomicI64>);
+pub(crate) struct HandClock {
+    /// Wall-clock time, in microseconds.
+    wall: Arc<AtomicI64>,
+    /// Time that really passed, in microseconds.
+    steady: Arc<AtomicI64>,
+}
 
 impl HandClock {
     /// A clock that stands at the machine's time.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(ThisMachine.now().micros())))
+        // Room to turn it back: steady time is never below zero.
+        Self { wall: Arc::new(AtomicI64::new(ThisMachine.now().micros())), steady: Arc::new(AtomicI64::new(1 << 50)) }
     }
 
-    /// Turns it on by this many milliseconds; back, if they are negative.
+    /// Lets this many milliseconds pass; or takes them back, if they are negative.
     pub(crate) fn turn(&self, ms: i64) {
-        self.0.fetch_add(ms * 1000, Ordering::SeqCst);
+        self.steady.fetch_add(ms * 1000, Ordering::SeqCst);
+        self.leap(ms);
+    }
+
+    /// Sets the wall clock alone: no time passes.
+    pub(crate) fn leap(&self, ms: i64) {
+        self.wall.fetch_add(ms * 1000, Ordering::SeqCst);
     }
 }
 
 impl Host for HandClock {
     fn now(&self) -> Time {
-        Time::from_micros(self.0.load(Ordering::SeqCst))
+        Time::from_micros(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::from_micros(self.steady.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
+
+/// A machine in a runtime whose time is paused: what waits for a timer has it at once, and nothing else passes time. Clones
+/// are the same machine.
+#[derive(Debug, Clone)]
+pub(crate) struct PlayedClock {
+    began: (Time, Instant),
+    commits: broadcast::Sender<()>,
+}
+
+impl PlayedClock {
+    pub(crate) fn new() -> Self {
+        Self { began: (ThisMachine.now(), Instant::now()), commits: broadcast::Sender::new(16) }
+    }
+
+    /// How much time has passed.
+    pub(crate) fn passed(&self) -> Duration {
+        self.began.1.elapsed()
+    }
+}
+
+impl Host for PlayedClock {
+    fn now(&self) -> Time {
+        self.began.0.plus_ms(u64::try_from(self.passed().as_millis()).unwrap())
+    }
+
+    fn steady(&self) -> Duration {
+        self.passed()
+    }
+
+    // A thread of its own would be something that a runtime without work does not wait for.
+    fn serial(&self) -> std::io::Result<Serial> {
+        Ok(Box::new(|job| {
+            job();
+            true
+        }))
+    }
+
+    fn wake(&self, _: &Path) -> Wake {
+        Wake::of(self.commits.clone())
+    }
+
+    fn tell(&self, _: &Path) {
+        // Nobody may listen.
+        let _ = self.commits.send(());
     }
 }

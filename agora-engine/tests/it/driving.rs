@@ -87,6 +87,7 @@ async fn a_commit_elsewhere_ends_a_watch() {
                 run_id: run.clone(),
                 item_id: None,
                 mode: Some(agora_engine::operations::CancelMode::Hold),
+                drain: None,
                 reason: "test".to_owned(),
             };
             writing.cancel(&caller(), hold).await.unwrap();

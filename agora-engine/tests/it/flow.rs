@@ -119,7 +119,7 @@ async fn leases_and_boxes_are_joined_by_the_next_driver() {
     let driver = second.drive();
     assert_eq!(wait_end(&second, &["run"]).await[0].state, "done");
     let ends: Vec<Value> = bodies(home.path(), "attempt.finished").iter().map(|body| body["outcome"].clone()).collect();
-    assert_eq!(ends, ["failed", "done"], "the lost attempt counts, the second one is accepted");
+    assert_eq!(ends, ["lost", "done"], "the lost attempt counts, the second one is accepted");
     driver.stop().await;
     // The first provider still has the box of the first attempt: its driver ends it before anything else.
     assert_eq!(home.compute.running().len(), 1);
@@ -224,7 +224,13 @@ async fn a_back_off_is_kept_across_a_restart_and_nothing_cascades_meanwhile() {
 }
 
 fn cancel(run: &str, item: Option<&str>) -> CancelArgs {
-    CancelArgs { run_id: run.to_owned(), item_id: item.map(str::to_owned), mode: None, reason: "test".to_owned() }
+    CancelArgs {
+        run_id: run.to_owned(),
+        item_id: item.map(str::to_owned),
+        mode: None,
+        drain: None,
+        reason: "test".to_owned(),
+    }
 }
 
 /// C06.
@@ -355,6 +361,7 @@ async fn a_refused_call_keeps_no_blob_and_one_that_is_done_does() {
         run_id: run.to_owned(),
         item_id: item.map(str::to_owned),
         mode: Some(mode),
+        drain: None,
         reason: format!("why {run} {item:?} {mode:?}"),
     };
     let who = caller();
@@ -441,6 +448,7 @@ async fn a_run_is_cancelled_without_room_for_the_reason() {
         run_id: run.to_owned(),
         item_id: None,
         mode: None,
+        drain: None,
         reason: "it fills the disk".to_owned(),
     };
     home.memory.fail_next(BlobError::NoRoom("test".to_owned()));

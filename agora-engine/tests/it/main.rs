@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the failure")]
 
+mod clock;
 #[expect(dead_code, reason = "the bench uses more of it")]
 #[path = "../common/mod.rs"]
 mod common;
@@ -17,6 +18,7 @@ mod next;
 mod processes;
 mod registry;
 mod scale;
+mod stopping;
 mod store;
 mod told;
 mod trees;

@@ -24,7 +24,7 @@ fn id(text: &str) -> ItemId {
 }
 
 fn cancel(run: &str, mode: CancelMode) -> CancelArgs {
-    CancelArgs { run_id: run.to_owned(), item_id: None, mode: Some(mode), reason: "test".to_owned() }
+    CancelArgs { run_id: run.to_owned(), item_id: None, mode: Some(mode), drain: None, reason: "test".to_owned() }
 }
 
 fn asks(task: &Task, partial_state: Option<Value>) -> Outcome {

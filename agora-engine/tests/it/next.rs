@@ -95,7 +95,8 @@ async fn what_comes_next_is_a_call_that_is_taken() {
     });
     let submitted = crate::common::try_submit(&engine, plan("run", items.to_vec())).await.unwrap();
     assert_eq!(send(&engine, &submitted.next).await.unwrap()["runs"][0]["run_id"], "run");
-    let cancel = |mode| CancelArgs { run_id: "run".to_owned(), item_id: None, mode, reason: "why not".to_owned() };
+    let cancel =
+        |mode| CancelArgs { run_id: "run".to_owned(), item_id: None, mode, drain: None, reason: "why not".to_owned() };
     let held = engine.cancel(&caller(), cancel(Some(CancelMode::Hold))).await.unwrap();
     let (issue, next) = diagnosed(&engine, "run").await;
     assert_eq!((issue.as_str(), held.next.split(" releases").next().unwrap()), ("held", next.as_str()));
@@ -183,7 +184,8 @@ async fn what_is_left_of_a_run_that_was_cancelled_is_its_status() {
     let home = Home::new().await;
     let engine = home.open().await;
     submit(&engine, fan_out("run", 2)).await;
-    let args = CancelArgs { run_id: "run".to_owned(), item_id: None, mode: None, reason: "why not".to_owned() };
+    let args =
+        CancelArgs { run_id: "run".to_owned(), item_id: None, mode: None, drain: None, reason: "why not".to_owned() };
     engine.cancel(&caller(), args).await.unwrap();
     let driver = engine.drive();
     wait_end(&engine, &["run"]).await;
@@ -202,7 +204,7 @@ async fn rows_are_as_the_events_so_far_make_them() {
     let change = async {
         for _ in 0..200 {
             let (run_id, reason) = ("run".to_owned(), "why not".to_owned());
-            let hold = CancelArgs { run_id, item_id: None, mode: Some(CancelMode::Hold), reason };
+            let hold = CancelArgs { run_id, item_id: None, mode: Some(CancelMode::Hold), drain: None, reason };
             other.cancel(&caller(), hold).await.unwrap();
             let release = AnswerArgs { run_id: "run".to_owned(), ..AnswerArgs::default() };
             other.answer(&caller(), release).await.unwrap();

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use agora_engine::Engine;
 use agora_engine::operations::{
-    AnswerArgs, CancelArgs, CancelMode, InboxRow, OpError, RunRow, StatusArgs, SubmitArgs, Until, View, WatchArgs,
+    AnswerArgs, CancelArgs, CancelMode, ForceArgs, InboxRow, OpError, RunRow, StatusArgs, SubmitArgs, Until, View,
+    WatchArgs,
 };
 use agora_testkit::simulation::Chaos;
 use serde_json::json;
@@ -40,13 +41,14 @@ impl Desk {
                 // What is left to do is done by one client alone.
                 std::future::pending::<()>().await;
             }
-            match self.chaos().below(12) {
+            match self.chaos().below(13) {
                 0..4 => self.submit(&engine, self.any()).await,
                 4..6 => self.answer_one(&engine).await,
                 6 => self.cancel(&engine).await,
                 7 => self.hold(&engine).await,
                 8 => self.stale_answer(&engine).await,
                 9 => self.conflict(&engine).await,
+                10 => self.force_one(&engine).await,
                 _ => self.watch(&engine).await,
             }
         }
@@ -110,8 +112,11 @@ impl Desk {
         self.answer(engine, &rows[at]).await;
     }
 
-    /// Answers a question or releases a hold.
+    /// Answers a question, releases a hold, or says that what cannot be stopped is gone.
     async fn answer(&self, engine: &Engine, row: &InboxRow) {
+        if let ("stopping_unverified", Some(item)) = (row.kind.as_str(), &row.item_id) {
+            return self.force(engine, &row.run_id, item, true).await;
+        }
         let question_id = row.question_id.map(|id| u32::try_from(id).unwrap());
         let text = question_id.is_some().then(|| "yes".to_owned());
         let (run_id, item_id) = (row.run_id.clone(), row.item_id.clone().filter(|_| question_id.is_some()));
@@ -119,6 +124,33 @@ impl Desk {
         // Somebody else may have been faster, or the item or run ended.
         if let Err(error) = engine.answer(&caller(), args).await {
             self.refused("answer", &error, &["question-unknown", "not-held", "run-over"]);
+        }
+    }
+
+    /// Says of any item that it is gone, which counts only where its stop is unverified.
+    async fn force_one(&self, engine: &Engine) {
+        let plan = self.any();
+        let names: Vec<&String> = plan.items.keys().collect();
+        let item = names[self.chaos().below(u32::try_from(names.len()).unwrap()) as usize];
+        self.force(engine, &plan.id, item, false).await;
+    }
+
+    async fn force(&self, engine: &Engine, run: &str, item: &str, shown: bool) {
+        let (run_id, item_id) = (run.to_owned(), item.to_owned());
+        match engine.force_resolve(&caller(), ForceArgs { run_id, item_id, reason: "it is gone".to_owned() }).await {
+            Ok(reply) => {
+                self.chaos().fired_too("forced");
+                self.chaos().step(format!("forced {run} {item}: {}", reply.state));
+            }
+            // The clock may have been turned back, its absence proven, or somebody else have been faster.
+            Err(error) if shown => {
+                self.refused("force", &error, &["stop-not-unverified", "item-over", "run-over"]);
+            }
+            Err(error) => {
+                self.chaos().fired_too("force-too-early");
+                let expected = ["stop-not-unverified", "item-over", "run-over", "run-unknown"];
+                self.refused("force", &error, &expected);
+            }
         }
     }
 
@@ -149,8 +181,13 @@ impl Desk {
         let names: Vec<&String> = plan.items.keys().collect();
         let item = names[self.chaos().below(u32::try_from(names.len()).unwrap()) as usize];
         let item_id = (self.chaos().below(3) > 0).then(|| item.clone());
-        let args =
-            CancelArgs { run_id: plan.id.clone(), item_id, mode: Some(CancelMode::Stop), reason: "no more".to_owned() };
+        let args = CancelArgs {
+            run_id: plan.id.clone(),
+            item_id,
+            mode: Some(CancelMode::Stop),
+            drain: None,
+            reason: "no more".to_owned(),
+        };
         match engine.cancel(&caller(), args).await {
             Ok(reply) => self.chaos().step(format!("cancelled {} {:?}: {}", plan.id, reply.item_id, reply.state)),
             Err(error) => self.refused("cancel", &error, &["run-unknown", "run-over", "item-over"]),
@@ -162,7 +199,8 @@ impl Desk {
             return;
         }
         let run_id = self.any().id.clone();
-        let args = CancelArgs { run_id, item_id: None, mode: Some(CancelMode::Hold), reason: "wait".to_owned() };
+        let drain = self.chaos().strikes("park", 500).then_some(false);
+        let args = CancelArgs { run_id, item_id: None, mode: Some(CancelMode::Hold), drain, reason: "wait".to_owned() };
         if let Err(error) = engine.cancel(&caller(), args).await {
             self.refused("cancel", &error, &["run-unknown", "run-over", "held-already"]);
         }

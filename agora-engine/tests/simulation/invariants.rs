@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use agora_core::limits::STOP_SECONDS_MAX;
+use agora_core::time::Time;
 use agora_core::worker::AttemptId;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -23,6 +25,16 @@ struct Item {
     running: Option<Vec<String>>,
     done: u64,
     cancel_asked: bool,
+    /// Whether the running attempt's deadline was recorded as passed.
+    expired: bool,
+    /// Whether somebody resolved its latest attempt by force: then nobody knows whether its box is gone.
+    forced: bool,
+    /// Whether it was running when its run was parked.
+    parked: bool,
+    /// How its latest attempt ended.
+    outcome: String,
+    /// When its running attempt was first asked to stop.
+    stop_asked: Option<Time>,
     open_question: Option<u64>,
 }
 
@@ -104,7 +116,7 @@ impl Checker {
         let model = self.model.lock().unwrap();
         for attempt in running {
             let item = model.runs.get(attempt.run.as_str()).and_then(|run| run.items.get(attempt.item.as_str()));
-            if !item.is_some_and(|item| item.running.is_some() && item.fence == attempt.fence) {
+            if !item.is_some_and(|item| (item.running.is_some() || item.forced) && item.fence == attempt.fence) {
                 self.fail(format!("I10, I4: a box runs without its lease: {attempt:?}"));
             }
         }
@@ -135,6 +147,7 @@ impl Checker {
 
     fn apply(&self, model: &mut Model, entry: &Value) -> Result<(), String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let at: Time = text(&entry["at"]).parse().map_err(|_| "a time that is none")?;
         let (id, kind, body) = (text(&entry["run"]), text(&entry["type"]), &entry["body"]);
         let plan = self.plans.get(&id).ok_or("a run that nobody submitted")?;
         if kind == "run.opened" {
@@ -168,7 +181,13 @@ impl Checker {
                 }
             }
             "run.logged" => run.logged = true,
-            "hold.set" => run.held = true,
+            "hold.set" => {
+                run.held = true;
+                for item in run.items.values_mut().filter(|item| body["mode"] == "park" && item.running.is_some()) {
+                    item.parked = true;
+                    item.stop_asked.get_or_insert(at);
+                }
+            }
             "hold.released" => run.held = false,
             "run.completed" => {
                 run.completed = true;
@@ -179,7 +198,20 @@ impl Checker {
             }
             "cancel.requested" => {
                 for (id, item) in &mut run.items {
-                    item.cancel_asked |= body.get("item").is_none() || *id == name;
+                    if body.get("item").is_some() && *id != name {
+                        continue;
+                    }
+                    if item.running.is_some() {
+                        item.stop_asked.get_or_insert(at);
+                    }
+                    if body["scope"] == "attempt" {
+                        item.expired = true;
+                        if body["attempt"].as_u64() != Some(item.attempts) || item.running.is_none() {
+                            return Err("the deadline of an attempt that does not run".to_owned());
+                        }
+                    } else {
+                        item.cancel_asked = true;
+                    }
                 }
             }
             "question.answered" => {
@@ -191,12 +223,16 @@ impl Checker {
                 let before = state_of(&name);
                 let deps: Vec<String> = plan.items.get(&name).ok_or("an item that is not in the plan")?.clone();
                 let (held, logged) = (run.held, run.logged);
+                let by_engine = entry["actor"] == "engine";
                 let item = run.items.get_mut(&name).ok_or("an item that was not added")?;
                 match kind.as_str() {
                     "item.ready" | "item.retried" => {
                         "ready".clone_into(&mut item.state);
                         if !deps.iter().all(|dep| state_of(dep) == "done") {
                             return Err("I3: ready before what it depends on is done".to_owned());
+                        }
+                        if kind == "item.retried" && item.outcome == "cancelled" && !item.parked {
+                            return Err("a retry of what was stopped for good".to_owned());
                         }
                     }
                     "attempt.leased" => {
@@ -217,6 +253,7 @@ impl Checker {
                             return Err((*why).to_owned());
                         }
                         item.fence = fence;
+                        (item.expired, item.parked, item.forced, item.stop_asked) = (false, false, false, None);
                         "running".clone_into(&mut item.state);
                         let keys: Vec<String> = body["locks"].as_array().into_iter().flatten().map(text).collect();
                         for key in &keys {
@@ -231,6 +268,16 @@ impl Checker {
                             return Err("I7: an attempt that is not the running one".to_owned());
                         }
                         if kind == "attempt.finished" {
+                            item.outcome = text(&body["outcome"]);
+                            let expected = match (item.cancel_asked, item.expired) {
+                                (true, _) => Some("cancelled"),
+                                (false, true) => Some("failed"),
+                                (false, false) => None,
+                            };
+                            if expected.is_some_and(|outcome| body["outcome"] != outcome) {
+                                return Err("what was recorded before is not why it ended".to_owned());
+                            }
+                            item.forced = !by_engine;
                             for key in item.running.take().unwrap_or_default() {
                                 locks.remove(&key);
                             }
@@ -251,6 +298,14 @@ impl Checker {
                         item.state = kind.trim_start_matches("item.").to_owned();
                         if item.running.is_some() {
                             return Err("an item ends while its attempt runs".to_owned());
+                        }
+                        let forced = body["proof"] == "forced";
+                        let waited = item.stop_asked.map_or(0, |asked| at.ms_since(asked));
+                        if forced == by_engine && kind == "item.cancelled" && item.attempts > 0 && before == "running" {
+                            return Err("who says that it is gone and how that is known do not agree".to_owned());
+                        }
+                        if forced && waited <= STOP_SECONDS_MAX * 1000 {
+                            return Err(format!("forced {waited} ms after it was asked to stop"));
                         }
                         item.open_question = None;
                     }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use agora_core::seam::{BlobError, BlobStore, ComputeError, ComputeProvider};
 use agora_core::target::Target;
@@ -85,6 +86,10 @@ impl Host for Process {
     fn now(&self) -> Time {
         let since = i64::try_from(self.world.began.elapsed().as_micros()).unwrap();
         Time::from_micros(BEGIN_MICROS + since + self.world.turned.load(Ordering::Relaxed))
+    }
+
+    fn steady(&self) -> Duration {
+        self.world.began.elapsed()
     }
 
     fn serial(&self) -> io::Result<Serial> {

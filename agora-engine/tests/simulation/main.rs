@@ -29,7 +29,7 @@ const SCHEDULES: u64 = 200;
 /// The schedule in which one fault after the other strikes: two runs, a question, a cancel.
 const SWEEP_SEED: u64 = 3;
 /// Every kind of fault: one that never strikes is no test.
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 36] = [
     "answer-stale",
     "blob-full",
     "blob-read",
@@ -44,6 +44,8 @@ const KINDS: [&str; 32] = [
     "disk-failed",
     "disk-full",
     "end-told-twice",
+    "force-too-early",
+    "forced",
     "hold",
     "launch-fails",
     "launch-fails-late",
@@ -53,7 +55,9 @@ const KINDS: [&str; 32] = [
     "orderly-stop",
     "outcome-cancelled-by-nobody",
     "outcome-of-another-fence",
+    "park",
     "remove-fails",
+    "stop-never",
     "stop-slow",
     "stop-unproven",
     "store-busy",

@@ -151,6 +151,7 @@ async fn settle(home: &Path, desk: &Desk) {
 async fn finish(home: &Path, desk: &Desk) {
     let process = Process { world: desk.world.clone(), life: Life::default() };
     let engine = Engine::open(options(home, &process)).await.unwrap();
+    desk.world.boxes.all_stoppable();
     let driver = engine.drive();
     assert!(driver.idle().await, "the last driver does not come to rest");
     driver.stop().await;

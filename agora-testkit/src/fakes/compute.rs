@@ -43,6 +43,10 @@ struct State {
     hung: BTreeSet<ItemId>,
     launch_failures: BTreeMap<ItemId, VecDeque<ComputeError>>,
     stop_failures: BTreeMap<ItemId, VecDeque<ComputeError>>,
+    /// Items whose attempts no stop ends.
+    unstoppable: BTreeSet<ItemId>,
+    /// How often a stop of an item's attempts was asked for.
+    stops: BTreeMap<ItemId, u64>,
     isolation_failure: Option<String>,
     running_most: usize,
 }
@@ -132,6 +136,24 @@ impl FakeCompute {
     /// Fails the next stop of an item's attempt, and stops nothing; several are used in turn.
     pub fn fail_stop(&self, item: &ItemId, error: ComputeError) {
         self.change(|state| state.stop_failures.entry(item.clone()).or_default().push_back(error));
+    }
+
+    /// Makes every stop of an item's attempts end without a proof, and stops nothing; or lets them be stopped again.
+    pub fn unstoppable(&self, item: &ItemId, unstoppable: bool) {
+        self.change(|state| match unstoppable {
+            true => state.unstoppable.insert(item.clone()),
+            false => state.unstoppable.remove(item),
+        });
+    }
+
+    /// Returns once a stop of an item's attempt was asked for.
+    pub async fn wait_stop(&self, item: &ItemId) {
+        self.until(|state| state.stops.contains_key(item)).await;
+    }
+
+    /// Returns once none of an item's attempts runs.
+    pub async fn wait_gone(&self, item: &ItemId) {
+        self.until(|state| !state.running().any(|attempt| attempt.item == *item)).await;
     }
 
     /// Takes the target down with this reason, or up again.
@@ -371,8 +393,12 @@ impl ComputeProvider for FakeCompute {
         let running = self.change(|state| {
             let Some((attempt, there)) = state.find(handle) else { return Ok(None) };
             let (attempt, there) = (attempt.clone(), there.clone());
+            *state.stops.entry(attempt.item.clone()).or_default() += 1;
             if there.ended.is_some() {
                 return Ok(None);
+            }
+            if state.unstoppable.contains(&attempt.item) {
+                return Err(ComputeError::StopUnverified(handle.clone()));
             }
             if let Some(error) = state.stop_failures.get_mut(&attempt.item).and_then(VecDeque::pop_front) {
                 return Err(error);

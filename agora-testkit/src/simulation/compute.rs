@@ -25,6 +25,8 @@ struct SimBox {
     ended: Option<Ended>,
     /// How often somebody was told of its end.
     told: u32,
+    /// Whether no stop ends it.
+    unstoppable: bool,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,11 @@ impl Boxes {
     #[must_use]
     pub fn running(&self) -> Vec<AttemptId> {
         self.state().boxes.iter().filter(|(_, found)| found.ended.is_none()).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// From now on whatever is stopped ends.
+    pub fn all_stoppable(&self) {
+        self.change(|state| state.boxes.values_mut().for_each(|found| found.unstoppable = false));
     }
 
     /// How often each attempt was started.
@@ -86,7 +93,13 @@ impl Boxes {
         self.chaos.step(format!("box {} starts", launched.handle));
         self.change(|state| {
             *state.starts.entry(spec.attempt.clone()).or_default() += 1;
-            let started = SimBox { launched: launched.clone(), folder: spec.folder.clone(), ended: None, told: 0 };
+            let started = SimBox {
+                launched: launched.clone(),
+                folder: spec.folder.clone(),
+                ended: None,
+                told: 0,
+                unstoppable: false,
+            };
             state.boxes.insert(spec.attempt.clone(), started);
         });
         let (boxes, attempt) = (self.clone(), spec.attempt.clone());
@@ -261,6 +274,16 @@ impl ComputeProvider for SimCompute {
 
     async fn stop(&self, handle: &Handle, at_once: bool) -> Result<(), ComputeError> {
         self.turn().await;
+        if self.chaos.strikes("stop-never", 60) {
+            self.boxes.change(|state| {
+                let found = state.boxes.values_mut().find(|found| found.launched.handle == *handle);
+                found.into_iter().for_each(|found| found.unstoppable = true);
+            });
+        }
+        let running = |found: &&SimBox| found.launched.handle == *handle && found.ended.is_none();
+        if self.boxes.state().boxes.values().find(running).is_some_and(|found| found.unstoppable) {
+            return Err(ComputeError::StopUnverified(handle.clone()));
+        }
         if self.chaos.strikes("stop-unproven", 150) {
             return Err(ComputeError::StopUnverified(handle.clone()));
         }

@@ -10,7 +10,7 @@ pub(super) struct Cancel;
 impl Verb for Cancel {
     const NAME: &'static str = "cancel";
     const TITLE: &'static str = "Stop or hold a run";
-    const ABOUT: &'static str = "Stops a run or one item for good (mode stop, the default): what runs is ended, what waits never starts, what is done stays. Mode hold only starts nothing new; answer releases it. The reason is kept as evidence. Needs the whole run_id. \
+    const ABOUT: &'static str = "Stops a run or one item for good (mode stop, the default): what runs is ended, what waits never starts, what is done stays. Mode hold only starts nothing new (with drain false it also stops what runs, to start it anew later); answer releases it. The reason is kept as evidence. Needs the whole run_id. \
              Calling it again changes nothing more.";
     const HINTS: Hints = Hints { read_only: false, destructive: true, idempotent: true, open_world: false };
     type Args = CancelArgs;

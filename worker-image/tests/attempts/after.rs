@@ -286,6 +286,26 @@ fn worker() -> Command {
 }
 
 #[test]
+fn a_second_signal_ends_an_agent_that_does_not_hear_and_leaves_no_draft() {
+    let mut made = Fixture::new("trap 'echo heard' TERM; echo half >half; echo ready; while :; do sleep 0.1; done");
+    made.write();
+    let folder = made.folder();
+    let mut child = worker().arg("--attempt").arg(&folder).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // The second one comes once the first was heard, and long before its grace is over.
+    for said in ["ready", "heard"] {
+        assert!(lines.any(|line| line.unwrap().contains(said)), "{said}");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+    assert!(lines.count() > 0, "the log is echoed to the end");
+    assert!(child.wait().unwrap().success());
+    let bytes = std::fs::read(folder.join("out/outcome.json")).unwrap();
+    let outcome: Outcome = agora_core::canon::from_bytes(&bytes).unwrap();
+    assert_eq!((outcome.status, outcome.draft.is_some()), (Status::Cancelled, false));
+}
+
+#[test]
 fn the_program_does_an_attempt_and_stops_at_a_signal() {
     let mut made = Fixture::new("echo half >half; echo ready; sleep 600");
     made.write();

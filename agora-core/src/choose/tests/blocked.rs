@@ -2,6 +2,8 @@
 
 use crate::decide;
 use crate::decide::testing::{Player, Report, enc, item_id, opened, place, planned, run_id, word};
+use crate::limits::STOP_SECONDS_MAX;
+use crate::record::HoldMode;
 use crate::state::Blocked;
 use crate::worker::Reason;
 
@@ -34,7 +36,7 @@ fn why_an_item_does_not_run_is_known() {
     assert_eq!(why(&player, "run", "b"), [Blocked::Lock { key: enc("x"), run: run_id("run"), item: id("a") }]);
     player.capacity.down.clear();
     assert_eq!(why(&player, "run", "d"), [Blocked::Slot { queue: enc("q0"), concurrency: 2 }]);
-    player.play("run", |state| decide::hold(state, word("later"), None)).unwrap();
+    player.play("run", |state| decide::hold(state, HoldMode::Drain, word("later"), None)).unwrap();
     assert_eq!(why(&player, "run", "d"), [Blocked::Hold]);
     player.play("run", decide::release).unwrap();
     player.finish("run", "e", Report::Fail(Reason::AgentExit));
@@ -47,7 +49,11 @@ fn why_an_item_does_not_run_is_known() {
     assert_eq!(why(&player, "run", "a"), [Blocked::Question { question }]);
     player.lease_all();
     player.cancel("run", Some("b")).unwrap();
+    let since = player.now();
+    player.ms += STOP_SECONDS_MAX * 1000;
     assert_eq!(why(&player, "run", "b"), [Blocked::Stopping]);
+    player.ms += 1;
+    assert_eq!(why(&player, "run", "b"), [Blocked::StopUnverified { since }]);
     player.end("run", "b", Report::Lost).unwrap();
     assert_eq!(why(&player, "run", "b"), [], "it is over");
     player.capacity.executors.remove(&enc("other"));

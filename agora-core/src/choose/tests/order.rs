@@ -3,6 +3,7 @@
 use super::play::check;
 use crate::decide;
 use crate::decide::testing::{Planned, Player, Report, enc, opened, planned, terms, word};
+use crate::record::HoldMode;
 use crate::worker::Reason;
 
 #[test]
@@ -74,7 +75,7 @@ fn what_cannot_start_anyway_reserves_no_lock() {
     };
     let mut player = setup();
     assert_eq!(player.lease_all(), Vec::<String>::new(), "y is reserved");
-    player.play("b", |state| decide::hold(state, word("later"), None)).unwrap();
+    player.play("b", |state| decide::hold(state, HoldMode::Drain, word("later"), None)).unwrap();
     assert_eq!(player.lease_all(), ["wants-one"], "a held run reserves nothing");
     player.play("b", decide::release).unwrap();
     player.finish("a", "holder", Report::Done);

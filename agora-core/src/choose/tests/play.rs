@@ -9,11 +9,11 @@ use crate::choose::index::Spot;
 use crate::decide::testing::{
     Planned, Player, Report, enc, item_id, opened, place, planned, run_id, started_record, word,
 };
-use crate::decide::{self, Refusal};
+use crate::decide::{self, Force, Refusal};
 use crate::id::{Enc, Hash, RunId};
-use crate::record::{Entry, Record, RunOutcome};
+use crate::record::{CancelVia, Entry, HoldMode, Record, RunOutcome};
 use crate::state::{Counts, ItemStatus, RunState};
-use crate::worker::Reason;
+use crate::worker::{AttemptId, Reason};
 
 type Place = (RunId, usize);
 
@@ -198,11 +198,17 @@ fn step(player: &mut Player, op: u8, arg: usize) {
                 drop(player.cancel(&run, Some(&item)));
             }
         }
-        13 if player.run(&run).hold.is_none() => {
-            drop(player.play(&run, |state| decide::hold(state, word("later"), None)));
+        13 if player.run(&run).hold.is_none() || arg.is_multiple_of(5) => {
+            let mode = if arg.is_multiple_of(2) { HoldMode::Drain } else { HoldMode::Park };
+            drop(player.play(&run, |state| decide::hold(state, mode, word("later"), None)));
         }
         13 => drop(player.play(&run, decide::release)),
         14 => player.ms += [1, 700, 1_500, 60_000][arg % 4],
+        15 if arg.is_multiple_of(3) => {
+            if let Some((run, item)) = pick(player, arg, running) {
+                stop(player, &run, &item, arg);
+            }
+        }
         15 => stale(player, arg),
         16 => {
             let target = enc(["local", "remote"][arg % 2]);
@@ -221,6 +227,22 @@ fn step(player: &mut Player, op: u8, arg: usize) {
             }
         }
     }
+}
+
+/// The deadline of a running attempt passes, or an operator forces its end, which counts only once the stop is unverified.
+fn stop(player: &mut Player, run: &str, item: &str, arg: usize) {
+    let now = player.now();
+    let unverified = player.item(run, item).is_stop_unverified(now);
+    if arg.is_multiple_of(2) {
+        let lease = player.item(run, item).lease.clone().unwrap();
+        let (run_id, item_id) = (run_id(run), item_id(item));
+        let expired = AttemptId { run: run_id, item: item_id, attempt: lease.attempt, fence: lease.fence };
+        player.play(run, |state| decide::expire(state, &expired, word("wall"))).unwrap();
+        return;
+    }
+    let force = Force { item: item_id(item), via: CancelVia::Cli, reason: word("forced"), note: None };
+    let forced = player.play(run, |state| decide::force(state, force, now));
+    assert_eq!(forced.is_ok(), unverified, "{forced:?}");
 }
 
 /// What comes from an attempt that is not the running one changes nothing (I7).

@@ -4,7 +4,7 @@ use crate::decide::testing::{Player, Report, item_id, kinds, opened, place, plan
 use crate::decide::{self, Effect, Refusal};
 use crate::error::{Class, Coded};
 use crate::id::RunId;
-use crate::record::{CancelProof, OutcomeWord, Record};
+use crate::record::{CancelProof, HoldMode, OutcomeWord, Record};
 use crate::state::ItemStatus;
 use crate::worker::{AttemptId, Reason};
 
@@ -136,8 +136,8 @@ fn a_question_is_answered_once() {
 fn a_hold_stops_new_attempts_and_is_released_once() {
     let mut player = diamond();
     player.lease();
-    player.play("run", |state| decide::hold(state, word("later"), None)).unwrap();
-    let again = player.play("run", |state| decide::hold(state, word("later"), None)).unwrap_err();
+    player.play("run", |state| decide::hold(state, HoldMode::Drain, word("later"), None)).unwrap();
+    let again = player.play("run", |state| decide::hold(state, HoldMode::Drain, word("later"), None)).unwrap_err();
     assert_eq!(again.code(), "held-already");
     assert!(again.hint().is_some());
     assert_eq!(player.next(), None);
@@ -178,6 +178,7 @@ fn every_refusal_has_a_class_a_code_and_a_message_that_names_the_thing() {
         (Refusal::NoItem { run: run(), item: "a".to_owned(), nearest: None }, Class::Missing, "item-unknown"),
         (Refusal::Over { run: run(), word: "done" }, Class::Caller, "run-over"),
         (Refusal::ItemOver { item: "a".to_owned(), word: "done" }, Class::Caller, "item-over"),
+        (Refusal::NotUnverified { item: "a".to_owned(), word: "stopping" }, Class::Caller, "stop-not-unverified"),
         (Refusal::NoQuestion { item: "a".to_owned(), question: 4 }, Class::Missing, "question-unknown"),
         (Refusal::NotHeld { run: run() }, Class::Caller, "not-held"),
         (Refusal::Held { run: run() }, Class::Caller, "held-already"),

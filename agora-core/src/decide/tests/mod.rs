@@ -5,3 +5,4 @@ mod ending;
 mod growing;
 mod retrying;
 mod scale;
+mod stopping;

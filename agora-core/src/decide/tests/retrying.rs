@@ -109,3 +109,19 @@ fn the_jitter_is_the_attempts_own_and_the_same_for_everybody() {
     let distinct: std::collections::BTreeSet<_> = ["a", "b", "c", "d", "e"].into_iter().map(wait).collect();
     assert!(distinct.len() > 1);
 }
+
+#[test]
+fn a_back_off_lasts_as_long_as_it_was_meant_to_when_the_wall_clock_leaps() {
+    for (by_ms, back) in [(3_600_000, false), (600_000, true)] {
+        let mut player = Player::new(&[("q0", 9)]);
+        player.ms = 1_000_000;
+        player.open("run", opened("q0"), &[planned("a", &[])]);
+        player.lease_all();
+        player.finish("run", "a", Report::Fail(Reason::AgentExit));
+        player.ms = if back { player.ms - by_ms } else { player.ms + by_ms };
+        player.board.leap(by_ms, back);
+        assert_eq!(player.next(), None, "not yet, {back}");
+        player.ms += 2_000;
+        assert!(player.next().is_some(), "and then, {back}");
+    }
+}

@@ -7,8 +7,9 @@ use crate::decide::testing::{
 };
 use crate::id::{Hash, ItemId};
 use crate::record::{
-    Added, AnswerDecision, AttemptLeased, CancelProof, CancelRequested, CancelScope, CancelVia, GrowthCause, HoldMode,
-    QuestionAnswered, QuestionAsked, QuestionKind, ReadyCause, Record, RunCompleted, RunOutcome, SkipCause,
+    Added, AnswerDecision, AttemptFinished, AttemptLeased, CancelProof, CancelRequested, CancelScope, CancelVia,
+    GrowthCause, HoldMode, OutcomeWord, QuestionAnswered, QuestionAsked, QuestionKind, ReadyCause, Record,
+    RunCompleted, RunOutcome, SkipCause,
 };
 use crate::state::{ItemStatus, RunState};
 use crate::worker::{FailureClass, Reason};
@@ -22,6 +23,10 @@ fn cancel(scope: CancelScope) -> Record {
     let attempt = (scope == CancelScope::Attempt).then_some(1);
     let (via, reason) = (CancelVia::Mcp, word("requested"));
     Record::CancelRequested(CancelRequested { scope, item, attempt, via, reason, note: None })
+}
+
+fn park() -> Record {
+    Record::HoldSet { mode: HoldMode::Park, reason: word("later"), note: None }
 }
 
 /// A run in which `a` depends on `up`, `broken` has failed, and `apart` keeps the run open.
@@ -131,7 +136,17 @@ fn standings() -> Vec<(&'static str, Player)> {
         ("running", running(true)),
         ("running, asked to stop", with(running(true), vec![cancel(CancelScope::Run)])),
         ("ended done", ended(Report::Done)),
-        ("ended done, asked to stop", with(ended(Report::Done), vec![cancel(CancelScope::Attempt)])),
+        ("ended done, asked to stop", with(ended(Report::Done), vec![cancel(CancelScope::Item)])),
+        ("running, past its deadline", with(running(true), vec![cancel(CancelScope::Attempt)])),
+        ("running, parked", with(running(true), vec![park()])),
+        ("ended, parked", {
+            let finished = AttemptFinished {
+                class: Some(FailureClass::Cancelled),
+                reason: Some(Reason::Operator),
+                ..AttemptFinished::new(a(), 1, 1, OutcomeWord::Cancelled)
+            };
+            with(running(true), vec![park(), Record::AttemptFinished(Box::new(finished))])
+        }),
         ("ended failed", ended(Report::Fail(Reason::AgentExit))),
         ("ended lost", ended(Report::Lost)),
         ("ended asking", ended(Report::Ask)),
