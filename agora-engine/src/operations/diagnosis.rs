@@ -41,6 +41,11 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
             "an operator runs `agora-admin serve`".to_owned(),
         ),
         (
+            "not-logged",
+            with(|why| matches!(why, Blocked::NoDriver)),
+            format!("{}; if it stays so, an operator runs `agora-admin doctor`", watch()),
+        ),
+        (
             "stop-unverified",
             run.items
                 .iter()

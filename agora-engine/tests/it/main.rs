@@ -7,6 +7,7 @@ mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod damage;
+mod diagnosing;
 mod driving;
 mod evidence;
 mod flow;
