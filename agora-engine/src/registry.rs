@@ -267,6 +267,20 @@ pub async fn artifact<T: Artifact>(digest: &Digest, name: &str, blobs: &dyn Blob
 }
 
 impl Current {
+    /// The version that a run is bound to, by the digests of its snapshot and note. It was verified when the run was opened,
+    /// and content by digest cannot have changed.
+    ///
+    /// # Errors
+    /// That its bytes are gone or damaged.
+    pub async fn bound(&self, digest: Digest, note_digest: Digest, blobs: &dyn BlobStore) -> Result<Self, ReadError> {
+        if self.digest == digest {
+            return Ok(self.clone());
+        }
+        let bytes = blobs.get(&digest).await?;
+        let snapshot = Snapshot::parse(&bytes)?;
+        Ok(Self { snapshot, digest, note_digest, seen: self.seen.clone(), bytes })
+    }
+
     async fn load<T: Artifact>(&self, name: &Name, blobs: &dyn BlobStore) -> Result<Option<(Digest, T)>, ReadError> {
         let Some(entry) = self.snapshot.entry(T::KIND, name.as_str()) else { return Ok(None) };
         Ok(Some((entry.digest, artifact(&entry.digest, name.as_str(), blobs).await?)))

@@ -208,6 +208,7 @@ mod tests {
         refused::<StatusArgs>(json!({"limit": 5_000_000_000_u64}), "invalid-argument ", "schema");
         refused::<SubmitArgs>(json!({"plan": "{\"items\": [], \"items\": []}"}), "invalid-argument /plan", "schema");
         refused::<SubmitArgs>(json!({"plan": "items"}), "invalid-argument /plan", "schema");
+        refused::<SubmitArgs>(json!({"extend": {"run": "r"}}), "unknown-argument /extend/run", "run_id");
         refused::<CancelArgs>(json!({"run_id": "r"}), "missing-argument /reason", "Why");
         refused::<WatchArgs>(json!({"run_ids": ["a", 7]}), "invalid-argument /run_ids/1", "schema");
         refused::<DispatchArgs>(
@@ -232,6 +233,10 @@ mod tests {
                 .unwrap();
         assert_eq!(args.input, Some(json!({"a": [1]})));
         let args: SubmitArgs = try_read(json!({"plan": "{\"items\": [1]}"})).unwrap();
-        assert_eq!(args.plan, json!({"items": [1]}));
+        assert_eq!(args.plan, Some(json!({"items": [1]})));
+        let args: SubmitArgs =
+            try_read(json!({"extend": {"run_id": "r", "items": [{"id": "a"}]}, "close": true})).unwrap();
+        let extend = args.extend.unwrap();
+        assert_eq!((extend.run_id.as_str(), extend.items), ("r", Some(vec![json!({"id": "a"})])));
     }
 }

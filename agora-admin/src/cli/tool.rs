@@ -20,6 +20,7 @@ pub(crate) fn verb(call: &str) -> Option<String> {
         "status" | "watch" | "result" | "audit" => tool,
         // An answer without an item is to a hold.
         "answer" if given.keys().eq(["run_id"]) => "release",
+        "submit" => return close(&given),
         _ => return None,
     };
     let mut words = vec!["agora-admin".to_owned(), verb.to_owned()];
@@ -34,6 +35,13 @@ pub(crate) fn verb(call: &str) -> Option<String> {
         }
     }
     given.is_empty().then(|| words.join(" "))
+}
+
+/// The verb for the call that closes an open-ended run, and for no other `submit`.
+fn close(given: &Map<String, Value>) -> Option<String> {
+    let run = given.get("extend")?.as_object().filter(|extend| extend.keys().eq(["run_id"]))?.get("run_id")?;
+    let closes = given.len() == 2 && given.get("close") == Some(&Value::Bool(true));
+    closes.then(|| Some(format!("agora-admin submit --extend {} --close", word(run)?)))?
 }
 
 /// A value that a shell takes as it stands; of a list, its only one.
@@ -70,6 +78,7 @@ mod tests {
             (r#"audit {"run_id":"r1"}"#, "audit r1"),
             (r#"answer {"run_id":"r1"}"#, "release r1"),
             (r#"watch {"run_ids":["r1"]}"#, "watch r1"),
+            (r#"submit {"close":true,"extend":{"run_id":"r1"}}"#, "submit --extend r1 --close"),
             (r#"status {"run_id":"r1","state":"failed"}"#, "status r1 --state failed"),
             (r#"status {"item_id":"a","run_id":"r1","view":"item"}"#, "status r1 a --view item"),
             (r#"result {"item_id":"a:b","part":"log","run_id":"r1"}"#, "result r1 a:b --part log"),
@@ -92,6 +101,8 @@ mod tests {
             r#"`status {"run_id":"--all"}`"#,
             r#"`answer {"run_id":"a","item_id":"b","question_id":1}`"#,
             r#"`dispatch {"subagent":"a"}`"#,
+            r#"`submit {"extend":{"run_id":"r1"}}`"#,
+            r#"`submit {"close":true,"extend":{"run_id":"r1","items":[]}}`"#,
         ] {
             assert_eq!(in_verbs(hint), hint);
         }

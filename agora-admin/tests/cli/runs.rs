@@ -141,6 +141,41 @@ fn a_run_without_a_watcher_goes_on_by_itself() {
 }
 
 #[test]
+fn an_open_ended_run_is_extended_and_closed() {
+    let env = place();
+    let file = |name: &str, plan: &str, open_ended: bool| {
+        let mut plan: Value = serde_json::from_str(plan).unwrap();
+        if open_ended {
+            plan["openEnded"] = true.into();
+        } else {
+            plan.as_object_mut().unwrap().retain(|key, _| key == "items");
+        }
+        let path = env.root().join(name);
+        std::fs::write(&path, plan.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let first = file("plan.json", &plan(&[("a", "a.txt", &[])]), true);
+    let more = file("more.json", &plan(&[("a", "a.txt", &[]), ("b", "b.txt", &["a"])]), false);
+    let last = file("last.json", &plan(&[("c", "c.txt", &["b"])]), false);
+    let other = file("other.json", &plan(&[("a", "other.txt", &[])]), false);
+    let reply = json(&env, &["submit", &first]);
+    let run = reply["run_id"].as_str().unwrap();
+    for added in [1, 0] {
+        let reply = json(&env, &["submit", &more, "--extend", run]);
+        assert_eq!((&reply["added"], &reply["items"], &reply["state"]), (&added.into(), &2.into(), &"open".into()));
+    }
+    assert!(admin(&env, &["submit", &other, "--extend", run]).fails(6).contains("item-conflict"));
+    let closing = ["submit", &last, "--extend", run, "--close", "--watch", "--timeout", "50"];
+    assert!(admin(&env, &closing).ok().contains("run.completed"));
+    assert!(admin(&env, &["status", run]).ok().contains("3 done"));
+    assert!(admin(&env, &["audit", run]).ok().contains("verified"));
+    for again in [&["submit", &last, "--extend", run][..], &["submit", "--extend", run, "--close"]] {
+        assert!(admin(&env, again).fails(6).contains("run-over"));
+    }
+    assert!(admin(&env, &["submit", "--close"]).fails(6).contains("--extend"));
+}
+
+#[test]
 fn a_dispatch_is_a_run_of_one() {
     let env = place();
     let input = r#"{"name": "x.txt", "text": "hi"}"#;

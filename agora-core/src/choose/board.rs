@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::index::Index;
-use crate::id::{Enc, Hash, RunId};
+use crate::id::{Enc, Hash, ItemId, RunId};
 use crate::record::Record;
-use crate::state::{Applied, Blocked, Illegal, ItemStatus, RunState};
+use crate::state::{Applied, Blocked, Illegal, ItemStatus, Knobs, RunState};
 use crate::time::Time;
 
 /// How many of the items that one waits for are named.
@@ -74,6 +74,13 @@ impl Board {
     /// All runs, by id.
     pub fn runs(&self) -> impl Iterator<Item = &RunState> {
         self.runs.values()
+    }
+
+    /// Takes in what is known of items that a run is about to be given, see [`RunState::learn`].
+    pub fn learn(&mut self, id: &RunId, knobs: BTreeMap<ItemId, Knobs>) {
+        if let Some(run) = self.runs.get_mut(id) {
+            run.learn(knobs);
+        }
     }
 
     /// Applies a record to a run and keeps the indices in step.

@@ -50,6 +50,10 @@ pub fn cancel(state: &RunState, request: Cancel) -> Result<Decision, Refusal> {
         reason: request.reason,
         note: request.note,
     }));
+    if scope == CancelScope::Run && state.may_grow() {
+        // What is stopped grows no more: else it would stay open for good.
+        draft.push(Record::RunClosed {});
+    }
     for ix in targets {
         let item = draft.item(ix);
         match draft.status(ix) {

@@ -17,6 +17,10 @@ pub(super) struct Draft<'a> {
     cost_microusd: u64,
     /// Whether a pushed record asks the whole run to stop.
     cancels_run: bool,
+    /// Whether a pushed record adds items.
+    grows: bool,
+    /// Whether a pushed record closes the run.
+    closes: bool,
 }
 
 /// Items whose ids are compared with one that is not there, to offer the nearest: a slip is found, a large run is not read.
@@ -33,6 +37,8 @@ impl<'a> Draft<'a> {
             moved: BTreeMap::new(),
             cost_microusd: state.cost_microusd,
             cancels_run: false,
+            grows: false,
+            closes: false,
         })
     }
 
@@ -42,6 +48,8 @@ impl<'a> Draft<'a> {
         if let Record::CancelRequested(request) = &record {
             self.cancels_run |= request.scope == CancelScope::Run;
         }
+        self.grows |= matches!(record, Record::ItemsAdded(_));
+        self.closes |= matches!(record, Record::RunClosed {});
         self.decision.records.push(record);
         seq
     }
@@ -114,7 +122,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Completes the run if every item is terminal now, and hands out the decision.
+    /// Completes the run if every item is terminal now, and hands out the decision. A run that grows goes on.
     pub(super) fn finish(mut self) -> Decision {
         let mut counts = self.state.counts;
         for (ix, to) in &self.moved {
@@ -122,8 +130,10 @@ impl<'a> Draft<'a> {
             counts.enter(*to);
         }
         // A run that was closed empty is complete too; one without items otherwise has not got them yet.
-        let has_all = counts.total() > 0 || self.state.closed;
-        if has_all && counts.terminal() == counts.total() && !self.state.may_grow() {
+        let closed = self.state.closed || self.closes;
+        let has_all = counts.total() > 0 || closed;
+        let may_grow = self.grows || self.state.may_grow() && !closed;
+        if has_all && counts.terminal() == counts.total() && !may_grow {
             let cancelled = self.state.cancel.is_some() || self.cancels_run;
             let outcome = verdict(&counts, self.state.skipped_by_design, cancelled);
             let completed = RunCompleted {

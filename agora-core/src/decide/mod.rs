@@ -6,6 +6,7 @@
 mod answer;
 mod cancel;
 mod draft;
+mod extend;
 mod finish;
 mod hold;
 mod lease;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use answer::{Answer, answer};
 pub use cancel::{Cancel, cancel};
+pub use extend::{extend, may_extend, settle};
 pub use finish::{Finish, finish, logged, started};
 pub use hold::{hold, release};
 pub use lease::{LeaseTerms, lease};
@@ -98,6 +100,24 @@ pub enum Refusal {
         /// How it ended.
         word: &'static str,
     },
+    /// The run takes no items but those of its plan.
+    #[error("the run {run} is not open-ended")]
+    NotOpenEnded {
+        /// The run.
+        run: String,
+    },
+    /// The run takes no items any more.
+    #[error("the run {run} is closed")]
+    Closed {
+        /// The run.
+        run: String,
+    },
+    /// The run was asked to stop.
+    #[error("the run {run} is being stopped")]
+    Stopping {
+        /// The run.
+        run: String,
+    },
     /// The item is over.
     #[error("the item {item} is {word} already")]
     ItemOver {
@@ -142,6 +162,9 @@ impl Coded for Refusal {
             Self::Stale { .. } => Class::Bug,
             Self::NoItem { .. } | Self::NoQuestion { .. } => Class::Missing,
             Self::Over { .. }
+            | Self::NotOpenEnded { .. }
+            | Self::Closed { .. }
+            | Self::Stopping { .. }
             | Self::ItemOver { .. }
             | Self::NotUnverified { .. }
             | Self::NotHeld { .. }
@@ -153,6 +176,9 @@ impl Coded for Refusal {
             Self::Stale { .. } => "attempt-stale",
             Self::NoItem { .. } => "item-unknown",
             Self::Over { .. } => "run-over",
+            Self::NotOpenEnded { .. } => "run-not-open-ended",
+            Self::Closed { .. } => "run-closed",
+            Self::Stopping { .. } => "run-stopping",
             Self::ItemOver { .. } => "item-over",
             Self::NotUnverified { .. } => "stop-not-unverified",
             Self::NoQuestion { .. } => "question-unknown",
@@ -163,6 +189,10 @@ impl Coded for Refusal {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoItem { nearest, .. } => nearest.as_ref().map(|name| format!("did you mean {name}?")),
+            Self::NotOpenEnded { .. } => Some(
+                "a plan with \"openEnded\": true makes a run that can be extended; submit these as a plan".to_owned(),
+            ),
+            Self::Closed { .. } | Self::Stopping { .. } => Some("submit these items as a plan of their own".to_owned()),
             Self::Over { .. } | Self::ItemOver { .. } => Some("see its result".to_owned()),
             Self::NotUnverified { .. } => {
                 Some(format!("cancel it; only a stop that is not proven after {STOP_SECONDS_MAX} s can be forced"))

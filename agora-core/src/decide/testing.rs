@@ -419,6 +419,15 @@ impl Player {
         self.play(run, |state| super::answer(state, answer))
     }
 
+    /// Extends a run, closes it, or both.
+    pub(crate) fn extend(&mut self, run: &str, items: &[Planned], close: bool) -> Result<Vec<Record>, Refusal> {
+        let knobs: BTreeMap<_, _> = items.iter().map(|item| (item_id(&item.id), item.knobs())).collect();
+        self.board.learn(&run_id(run), knobs.clone());
+        self.knobs.entry(run_id(run)).or_default().extend(knobs);
+        let added = super::added(GrowthCause::Extend, None, items.iter().map(|i| (i.added(), Vec::new())).collect());
+        self.play(run, |state| super::extend(state, added, close))
+    }
+
     /// The state that the bytes of a run's entries add up to.
     pub(crate) fn replay(&self, id: &RunId) -> RunState {
         let mut state = None;

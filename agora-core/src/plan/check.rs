@@ -223,9 +223,22 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// The pipeline of an item that was checked when it was added, if it is still there.
+    fn pipeline_of(&self, item: &Item) -> Option<&'a Pipeline> {
+        let surroundings = self.surroundings;
+        let own = || surroundings.subagents.get(&item.inputs.subagent).and_then(|(_, of)| of.pipeline.as_ref());
+        let name = item.inputs.pipeline.as_ref().or_else(own)?;
+        surroundings.pipelines.get(name).map(|(_, pipeline)| pipeline)
+    }
+
     /// Where the producer's pipeline says what it makes and the consumer's what it takes, both must agree.
     fn edge_types(&mut self, parsed: &Parsed, pipelines: &[Option<&Pipeline>]) {
         let mut made: BTreeMap<&str, &str> = BTreeMap::new();
+        for item in &parsed.beside {
+            if let Some(made_type) = self.pipeline_of(item).and_then(|pipeline| pipeline.output_type.as_deref()) {
+                made.insert(item.id.as_str(), made_type);
+            }
+        }
         for (item, pipeline) in parsed.plan.items.iter().zip(pipelines) {
             if let Some(made_type) = pipeline.and_then(|pipeline| pipeline.output_type.as_deref()) {
                 made.insert(item.id.as_str(), made_type);

@@ -40,6 +40,8 @@ codes! {
     IdSyntax = "id-syntax", Caller;
     /// Two items with one id.
     IdDuplicate = "id-duplicate", Caller;
+    /// An item of an extension whose id the run has with other content.
+    ItemConflict = "item-conflict", Caller;
     /// A dependency on an item that the plan does not hold.
     DepUnknown = "dep-unknown", Caller;
     /// Items that wait for each other.

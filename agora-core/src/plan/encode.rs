@@ -2,13 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::budget;
+use super::cursor::{Place, Report};
 use super::model::{Item, Need, Plan, Select};
-use super::parse::parse_within;
+use super::parse::{not_json, parse_within};
+use super::{budget, item};
 use crate::canon::{self, CanonError};
 use crate::error::{Class, Coded, Problem};
 use crate::id::Digest;
-use crate::limits::PLAN_STORED_BYTES_MAX;
+use crate::limits::{PLAN_DEPTH_MAX, PLAN_STORED_BYTES_MAX, RUN_ITEMS_MAX};
 
 /// Why stored bytes are not a normalised plan. They were written by agora and found by their digest, so this is damage or
 /// a store of another version.
@@ -89,6 +90,32 @@ impl Plan {
     pub fn digest(&self) -> Result<Digest, CanonError> {
         self.to_bytes().map(|bytes| Digest::of(&bytes))
     }
+}
+
+/// Items as a run keeps them that it was given after its plan: the canonical JSON of an array of normalised items.
+///
+/// # Errors
+/// As [`Plan::to_bytes`].
+pub fn items_to_bytes(items: &[Item]) -> Result<Vec<u8>, CanonError> {
+    canon::to_bytes_with_floats(&items.iter().map(Item::to_value).collect::<Value>())
+}
+
+/// Reads what [`items_to_bytes`] wrote, and nothing else. What the items depend on is not looked for.
+///
+/// # Errors
+/// [`StoredPlanError`] for any other bytes.
+pub fn items_from_bytes(bytes: &[u8]) -> Result<Vec<Item>, StoredPlanError> {
+    let value = canon::parse(bytes, PLAN_DEPTH_MAX, PLAN_STORED_BYTES_MAX)
+        .map_err(|error| StoredPlanError::Refused(not_json(&error, "the list of items")))?;
+    let (mut report, root) = (Report::default(), Place::Root);
+    let list = report.array(&root, &value, RUN_ITEMS_MAX, "the list").unwrap_or_default();
+    let read = |(ix, value)| item::read(value, &root.index(ix), &mut report).whole();
+    let items: Vec<Item> = list.iter().enumerate().filter_map(read).collect();
+    if let Some(problem) = report.finish().0.into_iter().next() {
+        return Err(StoredPlanError::Refused(problem));
+    }
+    let again = items_to_bytes(&items).map_err(StoredPlanError::Unwritable)?;
+    if again == bytes { Ok(items) } else { Err(StoredPlanError::NotNormal) }
 }
 
 impl Item {

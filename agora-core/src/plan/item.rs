@@ -26,6 +26,21 @@ pub(super) struct Draft<'a> {
     pub(super) item: Option<Item>,
 }
 
+impl Draft<'_> {
+    /// The item with what it waits for as it is given, without knowing whether that exists.
+    pub(super) fn whole(&self) -> Option<Item> {
+        let mut item = self.item.clone()?;
+        let given = self.depends_on.iter().map(|(_, id)| *id);
+        let mut seen = std::collections::BTreeSet::new();
+        for id in given.chain(self.producers.iter().map(|(_, from)| *from)) {
+            if seen.insert(id) {
+                item.depends_on.push(ItemId::new(id).ok()?);
+            }
+        }
+        Some(item)
+    }
+}
+
 /// Reads the element of `items` at `place`.
 pub(super) fn read<'a>(value: &'a Value, place: &Place<'_>, report: &mut Report) -> Draft<'a> {
     let mut draft = Draft { id: None, depends_on: Vec::new(), producers: Vec::new(), item: None };

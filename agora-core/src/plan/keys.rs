@@ -10,6 +10,7 @@ use super::suggest::{shown, slip, squash};
 const TRIGGER: &str = "trigger";
 
 pub(super) const PLAN: &[&str] = &["id", "queue", "workspace", "openEnded", "labels", "budget", "items"];
+pub(super) const GROWTH: &[&str] = &["items"];
 pub(super) const WORKSPACE: &[&str] = &["name", "rev", "dirty"];
 pub(super) const BUDGET: &[&str] = &["usd", "tokens", "wall_seconds"];
 pub(super) const ITEM: &[&str] = &[

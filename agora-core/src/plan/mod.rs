@@ -10,6 +10,7 @@ mod check;
 mod code;
 mod cursor;
 mod encode;
+mod growth;
 mod inputs;
 mod item;
 mod keys;
@@ -24,7 +25,8 @@ mod worker_input;
 
 pub use check::{Resolved, check};
 pub use code::Code;
-pub use encode::StoredPlanError;
+pub use encode::{StoredPlanError, items_from_bytes, items_to_bytes};
+pub use growth::{Growth, parse_growth};
 pub use model::{Budget, Inputs, Item, Need, Plan, Retry, Select, WorkspaceRef};
 pub use overview::{Overview, overview};
 pub use parse::{Parsed, parse};

@@ -17,7 +17,7 @@ pub struct Plan {
     pub queue: Name,
     /// What the items work on. Absent: an empty folder.
     pub workspace: Option<WorkspaceRef>,
-    /// Whether the run may be extended until it is closed. Always false in this version: `true` is refused.
+    /// Whether the run may be extended until it is closed.
     pub open_ended: bool,
     /// Shown, never used for policy.
     pub labels: BTreeMap<String, String>,
@@ -25,6 +25,21 @@ pub struct Plan {
     pub budget: Option<Budget>,
     /// In the order in which they were given.
     pub items: Vec<Item>,
+}
+
+impl Plan {
+    /// What an extension of its run starts from: its queue, and nothing that was settled when the run was opened.
+    pub(super) fn head(&self) -> Self {
+        Self {
+            id: None,
+            queue: self.queue.clone(),
+            workspace: None,
+            open_ended: self.open_ended,
+            labels: BTreeMap::new(),
+            budget: None,
+            items: Vec::new(),
+        }
+    }
 }
 
 /// A workspace by name, and which of its states.

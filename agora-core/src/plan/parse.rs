@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::code::Code;
 use super::cursor::{Place, Report};
-use super::model::{Plan, WorkspaceRef};
+use super::model::{Item, Plan, WorkspaceRef};
 use super::suggest::shown;
 use super::{budget, item, keys, wiring};
 use crate::canon::{self, CanonError};
@@ -30,13 +30,26 @@ pub struct Parsed {
     pub(super) positions: Vec<usize>,
     /// Problems that were counted and not kept.
     pub(super) left_out: usize,
+    /// Of an extension: the run's own items whose products the items of `plan` take.
+    pub(super) beside: Vec<Item>,
+}
+
+impl Parsed {
+    /// The items whose names must be looked up before [`check`](super::check()): those of the plan, and of the run that
+    /// they extend those whose products they take.
+    #[must_use]
+    pub fn to_look_up(&self) -> Plan {
+        let mut plan = self.plan.clone();
+        plan.items.extend(self.beside.iter().cloned());
+        plan
+    }
 }
 
 /// A plan that was parsed before, to be checked again.
 impl From<Plan> for Parsed {
     fn from(plan: Plan) -> Self {
         let positions = (0..plan.items.len()).collect();
-        Self { plan, problems: Vec::new(), warnings: Vec::new(), positions, left_out: 0 }
+        Self { plan, problems: Vec::new(), warnings: Vec::new(), positions, left_out: 0, beside: Vec::new() }
     }
 }
 
@@ -55,16 +68,16 @@ pub(super) fn parse_within(bytes: &[u8], bytes_max: usize) -> Parsed {
     let (plan, positions) = match canon::parse(bytes, PLAN_DEPTH_MAX, bytes_max) {
         Ok(value) => read(&value, &mut report),
         Err(error) => {
-            report.refuse(not_json(&error));
+            report.refuse(not_json(&error, "the plan"));
             (empty(), Vec::new())
         }
     };
     let left_out = report.left_out();
     let (problems, warnings) = report.finish();
-    Parsed { plan, problems, warnings, positions, left_out }
+    Parsed { plan, problems, warnings, positions, left_out, beside: Vec::new() }
 }
 
-fn not_json(error: &CanonError) -> Problem {
+pub(super) fn not_json(error: &CanonError, what: &str) -> Problem {
     let code = match error {
         CanonError::Depth { .. } | CanonError::Size { .. } => Code::PlanTooLarge,
         CanonError::Syntax { .. }
@@ -77,7 +90,7 @@ fn not_json(error: &CanonError) -> Problem {
         | CanonError::Shape(_)
         | CanonError::Unwritable { .. } => Code::PlanShape,
     };
-    let problem = code.problem(error.at().unwrap_or_default(), format!("the plan cannot be read: {error}"));
+    let problem = code.problem(error.at().unwrap_or_default(), format!("{what} cannot be read: {error}"));
     problem.hint(error.hint().unwrap_or_else(|| "send one JSON object".to_owned()))
 }
 
@@ -109,12 +122,8 @@ fn read(value: &Value, report: &mut Report) -> (Plan, Vec<usize>) {
     plan.labels = map.get("labels").map(|v| read_labels(v, &root.key("labels"), report)).unwrap_or_default();
     plan.budget = map.get("budget").and_then(|v| budget::read(v, &root.key("budget"), report));
     let place = root.key("openEnded");
-    let open_ended = map.get("openEnded").and_then(|v| report.flag(&place, v)).unwrap_or(false);
-    if open_ended {
-        let problem = Code::NotAvailable.problem(place.to_string(), "open-ended runs are not in this version");
-        report.refuse(problem.hint("leave `openEnded` out and submit what comes later as a plan of its own"));
-    }
-    let items = read_items(map, &root, open_ended, report);
+    plan.open_ended = map.get("openEnded").and_then(|v| report.flag(&place, v)).unwrap_or(false);
+    let items = read_items(map, &root, plan.open_ended, report);
     let positions = items.iter().map(|(position, _)| *position).collect();
     plan.items = items.into_iter().map(|(_, item)| item).collect();
     (plan, positions)
@@ -137,7 +146,7 @@ fn read_items(
         report.refuse(problem.hint("add at least one item: an `id`, and `inputs` that name a `subagent`"));
     }
     let drafts = list.iter().enumerate().map(|(i, value)| item::read(value, &place.index(i), report)).collect();
-    wiring::wire(drafts, &place, report)
+    wiring::wire(drafts, wiring::Wired::plan(), &place, report)
 }
 
 fn read_workspace(value: &Value, place: &Place<'_>, report: &mut Report) -> Option<WorkspaceRef> {

@@ -52,17 +52,59 @@ impl Item {
     }
 }
 
+/// What drafts are wired into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wired<'a> {
+    /// The positions of the drafts in the document, where some of it were left out; else empty.
+    pub(super) at: &'a [usize],
+    /// Items that are there already: they wait for each other alone.
+    pub(super) beside: &'a [Item],
+}
+
+impl Wired<'_> {
+    /// A plan: nothing was there before.
+    pub(super) fn plan() -> Self {
+        Self { at: &[], beside: &[] }
+    }
+
+    fn position(&self, draft: usize) -> usize {
+        self.at.get(draft).copied().unwrap_or(draft)
+    }
+
+    fn whole(&self) -> &'static str {
+        if self.beside.is_empty() { "plan" } else { "run" }
+    }
+}
+
 /// Resolves what the items wait for, and returns those that could be read whole, with their positions in the document.
-pub(super) fn wire(drafts: Vec<Draft<'_>>, place: &Place<'_>, report: &mut Report) -> Vec<(usize, Item)> {
-    let at = positions(&drafts, place, report);
-    let waits: Vec<Vec<usize>> =
-        drafts.iter().enumerate().map(|(i, draft)| resolve(draft, &at, &place.index(i), report)).collect();
-    let ids: Vec<Option<ItemId>> = drafts.iter().map(|draft| draft.id.clone()).collect();
-    let edges: usize = waits.iter().map(Vec::len).sum();
+pub(super) fn wire(
+    drafts: Vec<Draft<'_>>,
+    into: Wired<'_>,
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Vec<(usize, Item)> {
+    // What is there already comes after the drafts: nothing of it waits for any of them.
+    let mut at = positions(&drafts, into, place, report);
+    for (ix, item) in into.beside.iter().enumerate() {
+        at.entry(item.id.as_str()).or_insert(drafts.len() + ix);
+    }
+    let mut waits: Vec<Vec<usize>> = drafts
+        .iter()
+        .enumerate()
+        .map(|(i, draft)| resolve(draft, &at, into, &place.index(into.position(i)), report))
+        .collect();
+    let ids: Vec<Option<ItemId>> = drafts
+        .iter()
+        .map(|draft| draft.id.clone())
+        .chain(into.beside.iter().map(|item| Some(item.id.clone())))
+        .collect();
+    let there: usize = into.beside.iter().map(|item| item.depends_on.len()).sum();
+    let edges: usize = waits.iter().map(Vec::len).sum::<usize>() + there;
+    waits.resize(ids.len(), Vec::new());
     if edges > RUN_EDGES_MAX {
-        report.too_large(place, "the plan", edges, RUN_EDGES_MAX, "dependencies");
+        report.too_large(place, &format!("the {}", into.whole()), edges, RUN_EDGES_MAX, "dependencies");
     } else {
-        report_cycles(&Graph::new(waits.clone()), &ids, place, report);
+        report_cycles(&Graph::new(waits.clone()), &ids, into, place, report);
     }
     let mut items = Vec::with_capacity(drafts.len());
     for (position, (draft, waits)) in drafts.into_iter().zip(waits).enumerate() {
@@ -72,20 +114,25 @@ pub(super) fn wire(drafts: Vec<Draft<'_>>, place: &Place<'_>, report: &mut Repor
         if bytes > ITEM_RECORD_BYTES_MAX {
             report.about(Some(&item.id));
             let what = "its record, which names all that it depends on, takes and locks,";
-            report.too_large(&place.index(position), what, bytes, ITEM_RECORD_BYTES_MAX, "bytes");
+            report.too_large(&place.index(into.position(position)), what, bytes, ITEM_RECORD_BYTES_MAX, "bytes");
             report.about(None);
         }
-        items.push((position, item));
+        items.push((into.position(position), item));
     }
     items
 }
 
-fn positions<'d>(drafts: &'d [Draft<'_>], place: &Place<'_>, report: &mut Report) -> BTreeMap<&'d str, usize> {
+fn positions<'d>(
+    drafts: &'d [Draft<'_>],
+    into: Wired<'_>,
+    place: &Place<'_>,
+    report: &mut Report,
+) -> BTreeMap<&'d str, usize> {
     let mut at: BTreeMap<&str, usize> = BTreeMap::new();
     for (position, id) in drafts.iter().enumerate().filter_map(|(i, draft)| Some((i, draft.id.as_ref()?))) {
         if let Some(first) = at.get(id.as_str()) {
-            let message = format!("the id {id} is given twice, first at {}", place.index(*first));
-            let place = place.index(position);
+            let message = format!("the id {id} is given twice, first at {}", place.index(into.position(*first)));
+            let place = place.index(into.position(position));
             let problem = Code::IdDuplicate.problem(place.key("id").to_string(), message);
             report.refuse(problem.hint("give each item an id of its own"));
         } else {
@@ -96,15 +143,21 @@ fn positions<'d>(drafts: &'d [Draft<'_>], place: &Place<'_>, report: &mut Report
 }
 
 /// The positions of what an item waits for: `depends_on` as given, then the producers of `needs`, each once.
-fn resolve(draft: &Draft<'_>, at: &BTreeMap<&str, usize>, place: &Place<'_>, report: &mut Report) -> Vec<usize> {
-    let (mut waits, mut seen) = (Vec::new(), BTreeSet::new());
+fn resolve(
+    draft: &Draft<'_>,
+    at: &BTreeMap<&str, usize>,
+    into: Wired<'_>,
+    place: &Place<'_>,
+    report: &mut Report,
+) -> Vec<usize> {
+    let (whole, mut waits, mut seen) = (into.whole(), Vec::new(), BTreeSet::new());
     report.about(draft.id.as_ref());
     for (i, id) in &draft.depends_on {
         match at.get(id) {
             Some(on) if seen.insert(*on) => waits.push(*on),
             Some(_) => {}
             None => {
-                let message = format!("depends on {}, which is no item of the plan", shown(id));
+                let message = format!("depends on {}, which is no item of the {whole}", shown(id));
                 let known = ("items", at.keys().copied());
                 report.unknown(Code::DepUnknown, &place.key("depends_on").index(*i), message, id, known);
             }
@@ -115,7 +168,7 @@ fn resolve(draft: &Draft<'_>, at: &BTreeMap<&str, usize>, place: &Place<'_>, rep
             Some(on) if seen.insert(*on) => waits.push(*on),
             Some(_) => {}
             None => {
-                let message = format!("needs a product of {}, which is no item of the plan", shown(from));
+                let message = format!("needs a product of {}, which is no item of the {whole}", shown(from));
                 let known = ("items", at.keys().copied());
                 report.unknown(Code::NeedUnknown, &place.key("needs").key(key).key("from"), message, from, known);
             }
@@ -125,7 +178,7 @@ fn resolve(draft: &Draft<'_>, at: &BTreeMap<&str, usize>, place: &Place<'_>, rep
     waits
 }
 
-fn report_cycles(graph: &Graph, ids: &[Option<ItemId>], place: &Place<'_>, report: &mut Report) {
+fn report_cycles(graph: &Graph, ids: &[Option<ItemId>], into: Wired<'_>, place: &Place<'_>, report: &mut Report) {
     if graph.order().is_ok() {
         return;
     }
@@ -134,7 +187,7 @@ fn report_cycles(graph: &Graph, ids: &[Option<ItemId>], place: &Place<'_>, repor
         let named: Vec<&str> =
             cycle.iter().filter_map(|item| ids.get(*item).and_then(Option::as_ref)).map(ItemId::as_str).collect();
         let problem = Code::DepCycle.problem(
-            place.index(first).key("depends_on").to_string(),
+            place.index(into.position(first)).key("depends_on").to_string(),
             format!("these items wait for each other: {}", in_full(&named)),
         );
         report.refuse(

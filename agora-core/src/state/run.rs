@@ -138,6 +138,13 @@ impl RunState {
         self
     }
 
+    /// Takes in what is known, beside the graph, of items that are about to be added.
+    pub fn learn(&mut self, knobs: BTreeMap<ItemId, Knobs>) {
+        if let Some(known) = &mut self.knobs {
+            known.extend(knobs);
+        }
+    }
+
     /// The item's index.
     #[must_use]
     pub fn index_of(&self, id: &ItemId) -> Option<usize> {

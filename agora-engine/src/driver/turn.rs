@@ -143,6 +143,10 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
             Input::Read(run, _) | Input::Sealed(run, false) => Some(run.clone()),
             _ => None,
         }));
+        for run in &touched {
+            // What another process left with nothing to do, in a step in which it could not end.
+            effects.extend(commit(tx, run, decide::settle, |_| Vec::new())?);
+        }
         let mut turn = Turn::default();
         read_first(tx.ledger(), known, &touched, &mut turn);
         effects.extend(owed(tx.ledger(), known, &touched));

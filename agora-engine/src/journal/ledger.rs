@@ -7,11 +7,12 @@ use std::sync::Arc;
 use agora_core::audit::merkle::Frontier;
 use agora_core::choose::Board;
 use agora_core::id::{Enc, Hash, ItemId, RunId};
-use agora_core::plan::Plan;
+use agora_core::plan::{Item, Plan};
 use agora_core::record::{Entry, Record};
 use agora_core::state::{Knobs, RunState};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::growth::grown;
 use super::write::Tx;
 use super::{StoreError, schema};
 use crate::host::{Host, Step};
@@ -21,7 +22,7 @@ use crate::host::{Host, Step};
 pub(crate) struct RunMeta {
     /// Its row.
     pub(crate) key: i64,
-    /// Its normalised plan.
+    /// Its normalised plan, with what was added since.
     pub(crate) plan: Arc<Plan>,
     /// The place of each item in the plan, by the item's index in the state, which is in topological order.
     pub(crate) places: Arc<Vec<usize>>,
@@ -183,6 +184,7 @@ impl Ledger {
                     let known = self.board.run(&id).map_or(0, |run| run.next_seq);
                     if u64::try_from(seq).unwrap_or(0) >= known {
                         let entry = Entry::from_bytes(&bytes).map_err(|error| damaged(&id, seq, &error))?;
+                        self.learn_stored(&id, &entry)?;
                         self.apply(&id, &entry, Hash(leaf)).map_err(|error| damaged(&id, seq, &error))?;
                         self.touched.insert(id);
                     }
@@ -233,9 +235,9 @@ impl Ledger {
             .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let (key, plan, place) = row.ok_or_else(|| StoreError::NoRun(id.to_string()))?;
-        let plan = Plan::from_bytes(&plan)
+        let mut plan = Plan::from_bytes(&plan)
             .map_err(|error| StoreError::Corrupt(format!("the stored plan of the run {id}: {error}")))?;
-        let (state, frontier, leaf) = self.replay(id, key, &plan)?;
+        let (state, frontier, leaf) = self.replay(id, key, &mut plan)?;
         self.metas.insert(id.clone(), RunMeta::new(key, plan, &state, frontier, leaf, place));
         self.keys.insert(key, id.clone());
         self.board.insert(state);
@@ -253,7 +255,8 @@ impl Ledger {
         self.touched.extend(runs);
     }
 
-    fn replay(&self, id: &RunId, key: i64, plan: &Plan) -> Result<(RunState, Frontier, Hash), StoreError> {
+    /// Replays a run's journal; its plan is given what was added since.
+    fn replay(&self, id: &RunId, key: i64, plan: &mut Plan) -> Result<(RunState, Frontier, Hash), StoreError> {
         let mut statement = self.conn.prepare_cached("SELECT bytes, leaf FROM entries WHERE run = ?1 ORDER BY seq")?;
         let mut rows = statement.query([key])?;
         let mut frontier = Frontier::default();
@@ -266,10 +269,15 @@ impl Ledger {
             let leaf = Hash(row.get(1).map_err(|error| damaged(id, seq, &error))?);
             match (&mut state, entry.record) {
                 (None, Record::RunOpened(opened)) => {
-                    state = Some(RunState::open(id.clone(), entry.actor, entry.at, *opened, knobs(plan)));
+                    state = Some(RunState::open(id.clone(), entry.actor, entry.at, *opened, knobs(&plan.items)));
                 }
                 (None, other) => return Err(StoreError::Corrupt(format!("the run {id} starts with {}", other.kind()))),
                 (Some(state), record) => {
+                    if let Some(added) = grown(&record) {
+                        let items = self.read_growth(id, key, entry.seq, added)?;
+                        state.learn(knobs(&items));
+                        plan.items.extend(items);
+                    }
                     state.apply(entry.at, leaf, &record).map_err(|error| damaged(id, seq, &error))?;
                 }
             }
@@ -379,8 +387,8 @@ pub(super) fn run_id(text: &str) -> Result<RunId, StoreError> {
 }
 
 /// What the plan says of its items beside the graph.
-pub(super) fn knobs(plan: &Plan) -> BTreeMap<ItemId, Knobs> {
-    plan.items
+pub(super) fn knobs(items: &[Item]) -> BTreeMap<ItemId, Knobs> {
+    items
         .iter()
         .map(|item| {
             let knobs = Knobs {

@@ -5,6 +5,7 @@
 //! committed since ([`Ledger::catch_up`]), and what it appends goes through `agora-core`'s transition table first.
 
 mod error;
+mod growth;
 mod ledger;
 mod read;
 mod requests;
@@ -13,6 +14,7 @@ mod thread;
 mod write;
 
 pub(crate) use error::StoreError;
+pub(crate) use growth::read_grown;
 pub(crate) use ledger::{Ledger, RunMeta};
 pub(crate) use read::{ItemCounts, Projected, RunSummary, Stored};
 pub(crate) use schema::recorded;

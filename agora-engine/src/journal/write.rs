@@ -1,11 +1,11 @@
 //! Appending: records become entries, entries become rows, projections follow, all in the caller's transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agora_core::audit::chain::genesis;
 use agora_core::audit::merkle::{Frontier, leaf_hash};
-use agora_core::id::{Actor, Digest, Hash, RunId, engine_actor};
-use agora_core::plan::Plan;
+use agora_core::id::{Actor, Digest, Hash, ItemId, RunId, engine_actor};
+use agora_core::plan::{Item, Plan};
 use agora_core::record::{Auth, Entry, LogEntry, LogRecord, Record, RegistryRef, RunOpened};
 use agora_core::state::{Applied, RunState};
 use agora_core::time::Time;
@@ -13,6 +13,7 @@ use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::growth;
 use super::ledger::{Ledger, RunMeta, knobs};
 
 /// Who appends.
@@ -126,7 +127,7 @@ impl<'a> Tx<'a> {
         self.insert_entry(key, 0, &bytes, first)?;
         let mut frontier = Frontier::default();
         frontier.push(first);
-        let state = RunState::open(new.id.clone(), stamp.actor.clone(), at, opened, knobs(&new.plan));
+        let state = RunState::open(new.id.clone(), stamp.actor.clone(), at, opened, knobs(&new.plan.items));
         let meta = RunMeta::new(key, new.plan, &state, frontier, first, new.place);
         self.ledger.metas.insert(new.id.clone(), meta);
         self.ledger.keys.insert(key, new.id.clone());
@@ -186,6 +187,21 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`StoreError::Illegal`], or what the store says.
     pub(crate) fn append(&mut self, stamp: &Stamp, id: &RunId, records: Vec<Record>) -> Result<(), StoreError> {
+        self.append_grown(stamp, id, records, &[])
+    }
+
+    /// The same for a run that grows: `items` are those that the records add.
+    ///
+    /// # Errors
+    /// As [`Tx::append`].
+    pub(crate) fn append_grown(
+        &mut self,
+        stamp: &Stamp,
+        id: &RunId,
+        records: Vec<Record>,
+        items: &[Item],
+    ) -> Result<(), StoreError> {
+        let items: BTreeMap<&ItemId, &Item> = items.iter().map(|item| (&item.id, item)).collect();
         if records.is_empty() {
             return Ok(());
         }
@@ -208,6 +224,9 @@ impl<'a> Tx<'a> {
             };
             let bytes = entry.to_bytes()?;
             let leaf = leaf_hash(&bytes);
+            if let Some(added) = growth::grown(&entry.record) {
+                self.keep_grown(id, (key, seq), added, &items)?;
+            }
             let stops = matches!(entry.record, Record::CancelRequested(_) | Record::HoldSet { .. });
             match self.ledger.apply(id, &entry, leaf)? {
                 Applied::Moved { item, .. } => {

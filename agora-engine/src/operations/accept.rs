@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::call::Call as _;
 use super::facts::ProblemRow;
 use super::submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply};
-use super::{Caller, OpError, WatchArgs};
+use super::{Caller, Extension, OpError, WatchArgs};
 use crate::engine::Engine;
 use crate::journal::{NewRun, Stamp};
 use crate::registry::Current;
@@ -29,8 +29,26 @@ impl Engine {
     /// # Errors
     /// Every problem of the plan at once; nothing is stored then.
     pub async fn submit(&self, caller: &Caller, args: SubmitArgs) -> Result<SubmitReply, OpError> {
-        let bytes = serde_json::to_vec(&args.plan).unwrap_or_default();
-        self.submit_bytes(caller, &bytes, args.dry_run.unwrap_or(false), args.request_id.as_deref()).await
+        let (dry_run, request_id) = (args.dry_run.unwrap_or(false), args.request_id.as_deref());
+        let close = args.close.unwrap_or(false);
+        match (&args.plan, &args.extend) {
+            (Some(plan), None) if !close => {
+                let bytes = serde_json::to_vec(plan).unwrap_or_default();
+                self.submit_bytes(caller, &bytes, dry_run, request_id).await
+            }
+            (None, Some(extend)) => {
+                let items = extend.items.as_ref().map(|items| serde_json::json!({ "items": items }).to_string());
+                let (run_id, items) = (extend.run_id.as_str(), items.as_deref().map(str::as_bytes));
+                self.extend(caller, Extension { run_id, items, close, dry_run, request_id }).await
+            }
+            (Some(_) | None, _) => {
+                let what = "submit takes either a plan, or extend with the run that gets more items or is closed";
+                let problem = Problem::new(Class::Caller, "submit-shape", what);
+                Err(OpError::one(problem.hint(
+                    r#"submit {"plan": {"items": […]}}, or submit {"extend": {"run_id": "…", "items": […]}, "close": true}"#,
+                )))
+            }
+        }
     }
 
     /// The same from the bytes of a file, where members named twice are found too.
@@ -59,6 +77,8 @@ impl Engine {
             deduplicated: false,
             items: parsed.plan.items.len() as u64,
             layers: shape.layers.len() as u64,
+            added: None,
+            closed: false,
             warnings,
             registry_version: current.snapshot.version,
             dry_run: None,
@@ -141,7 +161,7 @@ impl Engine {
         })
     }
 
-    async fn target_warnings(&self, resolved: &[Resolved]) -> Vec<ProblemRow> {
+    pub(super) async fn target_warnings(&self, resolved: &[Resolved]) -> Vec<ProblemRow> {
         let (sender, _) = tokio::sync::mpsc::unbounded_channel();
         let down = crate::driver::probe(&self.config, &self.world(sender)).await;
         let used: std::collections::BTreeSet<&str> = resolved.iter().map(|item| item.target.as_str()).collect();
@@ -289,7 +309,11 @@ impl Engine {
         current: &Current,
         base: Option<BaseRef>,
     ) -> Result<RunOpened, OpError> {
-        let used: std::collections::BTreeSet<_> = resolved.iter().map(|item| item.target.clone()).collect();
+        let mut used: std::collections::BTreeSet<_> = resolved.iter().map(|item| item.target.clone()).collect();
+        if plan.open_ended {
+            // What will be added may run on any of them.
+            used.extend(self.config.targets.keys().cloned());
+        }
         let mut targets = Vec::new();
         for name in used {
             let target = self.config.targets.get(&name).ok_or_else(|| internal(&"a target without configuration"))?;
@@ -410,7 +434,7 @@ pub(super) fn request_conflict() -> OpError {
     OpError::one(problem.hint("use a new request_id"))
 }
 
-fn next(id: &RunId) -> String {
+pub(super) fn next(id: &RunId) -> String {
     // Until it needs somebody: a run that asks does not end by itself.
     WatchArgs { run_ids: Some(vec![id.to_string()]), ..WatchArgs::default() }.call()
 }
@@ -440,7 +464,7 @@ pub(super) fn disk(error: &std::io::Error) -> OpError {
     OpError::one(problem)
 }
 
-fn dry(plan: &Plan, resolved: &[Resolved], shape: plan::Overview) -> Result<DryRun, OpError> {
+pub(super) fn dry(plan: &Plan, resolved: &[Resolved], shape: plan::Overview) -> Result<DryRun, OpError> {
     let text = |ids: &[agora_core::id::ItemId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     let row = |item: &Resolved| ResolvedRow {
         item_id: item.item.to_string(),
@@ -476,7 +500,7 @@ fn uses(item: &Resolved) -> impl Iterator<Item = NamedRef> + '_ {
 }
 
 /// The items as records have them, in topological order with ties in plan order, each with what it uses.
-fn added_items(plan: &Plan, resolved: &[Resolved]) -> Result<Vec<(AddedItem, Vec<NamedRef>)>, OpError> {
+pub(super) fn added_items(plan: &Plan, resolved: &[Resolved]) -> Result<Vec<(AddedItem, Vec<NamedRef>)>, OpError> {
     let order = plan.graph().order().map_err(|_| internal(&"a cycle in an accepted plan"))?;
     order
         .into_iter()

@@ -37,6 +37,11 @@ impl Call for StatusArgs {
     const TOOL: &'static str = "status";
 }
 
+/// The call that closes an open-ended run.
+pub(super) fn close(run_id: &str) -> String {
+    format!("submit {}", serde_json::json!({ "close": true, "extend": { "run_id": run_id } }))
+}
+
 impl Call for WatchArgs {
     const TOOL: &'static str = "watch";
 }

@@ -1,10 +1,11 @@
 //! The store as a whole, for `doctor`: nothing is changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use agora_core::error::Coded as _;
 use agora_core::id::{Digest, RunId};
+use agora_core::record::{Entry, GrowthCause, Record};
 use agora_core::state::{ItemState, RunState};
 use agora_core::time::Time;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use super::OpError;
 use super::verify::{self, Checks};
 use super::verify_log::Log;
 use crate::engine::Engine;
-use crate::journal::{Ledger, Projected, RunSummary, StoreError};
+use crate::journal::{Ledger, Projected, RunSummary, StoreError, Stored, read_grown};
 use crate::keys::Keys;
 
 /// How many findings are listed.
@@ -197,7 +198,8 @@ fn look(ledger: &mut Ledger, key: i64, log: &mut Log, keys: &Keys, looked: &mut 
     looked.id = Some(run.id.clone());
     looked.entries = run.entries;
     log.read(ledger)?;
-    let found = verify::run(&run, &ledger.journal_of(key)?, log, keys);
+    let entries = ledger.journal_of(key)?;
+    let found = verify::run(&run, &entries, log, keys);
     looked.rows.extend(StoreCheck::failed("run-journal", Some(&run.id), found.checks));
     // What cannot be replayed cannot be compared; that it cannot be is told above.
     let Some(state) = found.story else { return Ok(()) };
@@ -208,6 +210,7 @@ fn look(ledger: &mut Ledger, key: i64, log: &mut Log, keys: &Keys, looked: &mut 
         Some(digest) => differences.push(format!("the stored plan is {digest}, the run's is {}", state.opened.plan)),
         None => differences.push("the stored plan is gone".to_owned()),
     }
+    differences.extend(growth_differences(&entries, &ledger.growth(key)?));
     if !differences.is_empty() {
         let detail = format!("not what a replay gives (I6): {}", differences.join("; "));
         looked.rows.push(StoreCheck::fail("run-projection", Some(&run.id), detail));
@@ -245,6 +248,26 @@ fn run_differences(row: &RunSummary, run: &RunState) -> Vec<String> {
     ];
     let differs = facts.into_iter().filter(|(_, row, replayed)| row != replayed);
     differs.map(|(what, row, replayed)| format!("{what}: {row}, not {replayed}")).collect()
+}
+
+/// Where the items that are stored beside the journal are not those that its entries add.
+fn growth_differences(entries: &[Stored], stored: &BTreeMap<u64, Vec<u8>>) -> Vec<String> {
+    let mut adds = BTreeSet::new();
+    let mut differences = Vec::new();
+    for (bytes, _) in entries {
+        let Ok(entry) = Entry::from_bytes(bytes) else { continue };
+        let Record::ItemsAdded(added) = &entry.record else { continue };
+        if added.cause == GrowthCause::Plan {
+            continue;
+        }
+        adds.insert(entry.seq);
+        if let Err(why) = read_grown(added, stored.get(&entry.seq).map(Vec::as_slice)) {
+            differences.push(format!("entry {}: {why}", entry.seq));
+        }
+    }
+    let stray = stored.keys().filter(|seq| !adds.contains(seq));
+    differences.extend(stray.map(|seq| format!("items are stored for entry {seq}, which adds none")));
+    differences
 }
 
 /// Where the rows of a run's items differ from a replay; the first one, since one mistake often shifts all.

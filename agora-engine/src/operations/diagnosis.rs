@@ -5,7 +5,7 @@ use agora_core::record::RunOutcome;
 use agora_core::state::{Blocked, ItemState, ItemStatus, RunState, StopCause};
 use agora_core::time::Time;
 
-use super::call::Call as _;
+use super::call::{Call as _, close};
 use super::rows::{blocked_text, failure_text};
 use super::status::Diagnosis;
 use super::{AnswerArgs, ResultArgs, StatusArgs, View, WatchArgs};
@@ -65,6 +65,7 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
         ("stopping", with(|why| matches!(why, Blocked::Stopping)), watch()),
         ("lock-held", with(|why| matches!(why, Blocked::Lock { .. })), watch()),
         ("back-off", with(|why| matches!(why, Blocked::BackOff { .. })), watch()),
+        ("open-ended", open_ended(run), close(id.as_str())),
         ("slots-full", with(|why| matches!(why, Blocked::Slot { .. })), watch()),
     ];
     let found = candidates.iter().position(|(_, evidence, _)| !evidence.is_empty());
@@ -82,6 +83,12 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
             next: watch(),
         },
     }
+}
+
+/// Of a run whose items have all ended, that it stays open until it is closed.
+fn open_ended(run: &RunState) -> Vec<String> {
+    let waits = run.may_grow() && run.counts.terminal() == run.counts.total();
+    waits.then(|| "every item has ended; the run takes more until it is closed".to_owned()).into_iter().collect()
 }
 
 /// What is known of a stop that nothing proves: which attempt, where, since when, and why it was to stop.

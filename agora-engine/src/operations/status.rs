@@ -93,7 +93,7 @@ pub struct InboxRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Diagnosis {
     /// A stable code: `nothing-wrong`, `all-done`, `cancelled`, `question-open`, `held`, `no-driver`, `target-down`, `lock-held`,
-    /// `back-off`, `slots-full`, `stopping`, `stop-unverified`, `failed`.
+    /// `back-off`, `open-ended`, `slots-full`, `stopping`, `stop-unverified`, `failed`.
     pub likely_issue: String,
     /// What shows it.
     pub evidence: Vec<String>,

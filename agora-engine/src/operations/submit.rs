@@ -9,18 +9,38 @@ use serde_json::Value;
 use super::facts::ProblemRow;
 
 /// The arguments of `submit`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitArgs {
-    /// The plan: {"items": [{"id", "inputs": {"subagent", "workerInput"}, "depends_on"?, "resourceLocks"?, …}], "queue"?, "workspace"?, …}.
-    #[schemars(with = "BTreeMap<String, Value>")]
-    pub plan: Value,
+    /// The plan: {"items": [{"id", "inputs": {"subagent", "workerInput"}, "depends_on"?, "resourceLocks"?, …}], "queue"?, "workspace"?, "openEnded"?, …}.
+    #[serde(default)]
+    #[schemars(with = "Option<BTreeMap<String, Value>>")]
+    pub plan: Option<Value>,
+    /// Instead of a plan: more items for a run whose plan has "openEnded": true.
+    #[serde(default)]
+    pub extend: Option<ExtendArg>,
+    /// With extend: the run takes nothing more, and ends when every item has.
+    #[serde(default)]
+    pub close: Option<bool>,
     /// Only check: nothing is stored.
     #[serde(default)]
     pub dry_run: Option<bool>,
     /// The same id and plan give the first answer again.
     #[serde(default)]
     pub request_id: Option<String>,
+}
+
+/// A run, and what it is given.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct ExtendArg {
+    /// The run's whole id.
+    pub run_id: String,
+    /// Items as in a plan; they may depend on items of the run. Those that it has already are skipped.
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<BTreeMap<String, Value>>>")]
+    pub items: Option<Vec<Value>>,
 }
 
 /// A workspace, as `dispatch` takes it.
@@ -80,10 +100,16 @@ pub struct SubmitReply {
     /// Whether this is the answer to an earlier, equal call.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub deduplicated: bool,
-    /// How many items.
+    /// How many items the run has.
     pub items: u64,
-    /// How many layers.
+    /// How many layers; of an extension, those of the new items.
     pub layers: u64,
+    /// Of an extension: how many of its items were new.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub added: Option<u64>,
+    /// Of an extension: whether it closed the run.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub closed: bool,
     /// What was ignored.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<ProblemRow>,

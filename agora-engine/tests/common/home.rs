@@ -205,7 +205,7 @@ pub(crate) async fn blobs_text(blobs: &Arc<dyn BlobStore>, text: &str) -> Digest
 
 /// Submits a plan.
 pub(crate) async fn try_submit(engine: &Engine, plan: Value) -> Result<SubmitReply, OpError> {
-    within(engine.submit(&caller(), SubmitArgs { plan, dry_run: None, request_id: None })).await
+    within(engine.submit(&caller(), SubmitArgs { plan: Some(plan), ..SubmitArgs::default() })).await
 }
 
 /// Submits a plan that is fine, and returns its run's id.

@@ -8,14 +8,16 @@ use agora_core::id::ItemId;
 use agora_core::worker::Outcome;
 use agora_core::worker::{Question, Status};
 use agora_engine::Engine;
-use agora_engine::operations::{AnswerArgs, CancelArgs, CancelMode, Diagnosis, StatusArgs, View};
+use agora_engine::operations::{
+    AnswerArgs, CancelArgs, CancelMode, Diagnosis, ExtendArg, StatusArgs, SubmitArgs, View,
+};
 use agora_testkit::fakes::{FakeCompute, outcome_of};
 use serde_json::{Value, json};
 
 use crate::common::{HandClock, Home, caller, item, plan, submit, wait_end, within};
 
 /// Every cause that a run which is not over can have.
-const CAUSES: [&str; 10] = [
+const CAUSES: [&str; 11] = [
     "question-open",
     "held",
     "no-driver",
@@ -25,6 +27,7 @@ const CAUSES: [&str; 10] = [
     "stopping",
     "lock-held",
     "back-off",
+    "open-ended",
     "slots-full",
 ];
 
@@ -262,6 +265,24 @@ async fn other_runs_have_every_slot() {
     assert_eq!(found.evidence, ["a: slot: all 2 of the queue other are taken"]);
     assert_eq!(diagnose(&engine, "first").await.likely_issue, "nothing-wrong");
     home.compute.release_all();
+    wait_end(&engine, &["run"]).await;
+    assert_eq!(diagnose(&engine, "run").await.likely_issue, "all-done");
+    driver.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_is_open_ended_and_has_nothing_left_to_do() {
+    let home = Home::new().await;
+    let engine: Arc<Engine> = home.open().await;
+    let driver = engine.drive();
+    let mut open = plan("run", vec![item("a", &[])]);
+    open["openEnded"] = json!(true);
+    submit(&engine, open).await;
+    let found = until(&engine, "run", "open-ended").await;
+    assert_eq!(found.next, r#"submit {"close":true,"extend":{"run_id":"run"}}"#);
+    let extend = Some(ExtendArg { run_id: "run".to_owned(), items: None });
+    let close = SubmitArgs { extend, close: Some(true), ..SubmitArgs::default() };
+    engine.submit(&caller(), close).await.unwrap();
     wait_end(&engine, &["run"]).await;
     assert_eq!(diagnose(&engine, "run").await.likely_issue, "all-done");
     driver.stop().await;

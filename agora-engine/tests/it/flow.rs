@@ -471,7 +471,7 @@ async fn an_id_that_is_taken_tells_nothing_of_anothers_run() {
     submit(&engine, fan_out("ours", 1)).await;
     let try_as = async |who: &Caller, count| {
         let plan = fan_out("ours", count);
-        engine.submit(who, SubmitArgs { plan, dry_run: None, request_id: None }).await
+        engine.submit(who, SubmitArgs { plan: Some(plan), ..SubmitArgs::default() }).await
     };
     let mine = try_as(&caller(), 2).await.unwrap_err();
     for count in [1, 2] {
@@ -487,7 +487,7 @@ async fn an_id_that_is_taken_tells_nothing_of_anothers_run() {
     // The same plan by who has it is the same run, and another id is anybody's.
     assert!(try_as(&caller(), 1).await.unwrap().deduplicated);
     let plan = fan_out("bobs", 1);
-    assert!(engine.submit(&bob, SubmitArgs { plan, dry_run: None, request_id: None }).await.is_ok());
+    assert!(engine.submit(&bob, SubmitArgs { plan: Some(plan), ..SubmitArgs::default() }).await.is_ok());
 }
 
 /// An empty answer is none: it could not be taken back.
@@ -547,9 +547,9 @@ async fn a_request_is_answered_again_and_never_done_again() {
     let mut plan = fan_out("x", 2);
     plan.as_object_mut().unwrap().remove("id");
     let args = |plan: &Value, request: &str| SubmitArgs {
-        plan: plan.clone(),
-        dry_run: None,
+        plan: Some(plan.clone()),
         request_id: Some(request.to_owned()),
+        ..SubmitArgs::default()
     };
     let first = engine.submit(&caller(), args(&plan, "one")).await.unwrap();
     let again = engine.submit(&caller(), args(&plan, "one")).await.unwrap();

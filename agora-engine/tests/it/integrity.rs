@@ -57,7 +57,7 @@ async fn submit_in(home: &Home, engine: &agora_engine::Engine, plan: Value) -> C
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("file.txt"), "content\n").unwrap();
     let caller = Caller { cwd: Some(folder), ..caller() };
-    let args = agora_engine::operations::SubmitArgs { plan, dry_run: None, request_id: None };
+    let args = agora_engine::operations::SubmitArgs { plan: Some(plan), ..Default::default() };
     within(engine.submit(&caller, args)).await.unwrap();
     caller
 }

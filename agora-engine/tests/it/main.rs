@@ -11,6 +11,7 @@ mod diagnosing;
 mod driving;
 mod evidence;
 mod flow;
+mod growing;
 mod hostile;
 mod integrity;
 mod locks;

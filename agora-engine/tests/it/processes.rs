@@ -42,7 +42,7 @@ async fn client(engine: &agora_engine::Engine, number: usize) -> Vec<String> {
     lines.push(told("shared", try_submit(engine, fan_out("shared", 3)).await));
     lines.push(told("clash", try_submit(engine, plan("clash", vec![item(&format!("by-{number}"), &[])])).await));
     let plan = without_id(fan_out("", 1));
-    let args = SubmitArgs { plan, dry_run: None, request_id: Some("the same".to_owned()) };
+    let args = SubmitArgs { plan: Some(plan), request_id: Some("the same".to_owned()), ..SubmitArgs::default() };
     lines.push(told("request", within(engine.submit(&caller(), args)).await));
     lines
 }

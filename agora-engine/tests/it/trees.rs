@@ -82,7 +82,7 @@ async fn home() -> (Home, Caller) {
 async fn submit(engine: &agora_engine::Engine, caller: &Caller, items: Vec<Value>) {
     let mut plan = plan("run", items);
     plan["workspace"] = json!({ "name": "cwd" });
-    within(engine.submit(caller, SubmitArgs { plan, dry_run: None, request_id: None })).await.unwrap();
+    within(engine.submit(caller, SubmitArgs { plan: Some(plan), ..SubmitArgs::default() })).await.unwrap();
 }
 
 /// The content of a file in the run's merged tree, or in that of one item and all it depends on.

@@ -56,7 +56,8 @@ impl Desk {
 
     /// Submits a plan, again and again the same: acknowledged once, it is there for ever.
     pub(crate) async fn submit(&self, engine: &Engine, plan: &Plan) {
-        let args = SubmitArgs { plan: plan.json.clone(), dry_run: None, request_id: Some(plan.id.clone()) };
+        let args =
+            SubmitArgs { plan: Some(plan.json.clone()), request_id: Some(plan.id.clone()), ..SubmitArgs::default() };
         let known = self.acknowledged.lock().unwrap().contains(&plan.id);
         match engine.submit(&caller(), args).await {
             Ok(reply) => {
@@ -86,7 +87,7 @@ impl Desk {
             .as_array_mut()
             .unwrap()
             .push(json!({ "id": "one-more", "inputs": { "subagent": "noop", "workerInput": { "prompt": "more" } } }));
-        match engine.submit(&caller(), SubmitArgs { plan: other, dry_run: None, request_id: None }).await {
+        match engine.submit(&caller(), SubmitArgs { plan: Some(other), ..SubmitArgs::default() }).await {
             Ok(reply) => self.world.checker.fail(format!("C03: other content under one id: {reply:?}")),
             Err(error) => self.refused("submit", &error, &["run-conflict"]),
         }

@@ -5,7 +5,7 @@ use crate::decide::testing::{
     Player, Report, budget, digest, enc, finished_record, kinds, opened, planned, run_id, terms,
 };
 use crate::decide::{self, Finish, LeaseTerms, Refusal};
-use crate::record::{InputUse, OutcomeWord, OutputArtifact, Record, UsageCount};
+use crate::record::{InputUse, OutcomeWord, OutputArtifact, UsageCount};
 use crate::state::ItemStatus;
 use crate::worker::{FailureClass, Reason};
 
@@ -232,11 +232,7 @@ fn an_open_ended_run_completes_once_it_is_closed() {
     let records = player.finish("run", "a", Report::Done);
     assert_eq!(kinds(&records), ["attempt.finished", "item.done"], "it may grow");
     for id in ["run", "empty"] {
-        player.apply(id, Record::RunClosed {}).unwrap();
-        let draft = decide::draft::Draft::new(player.run(id)).unwrap();
-        let decision = draft.finish();
-        assert_eq!(kinds(&decision.records), ["run.completed"]);
-        player.commit(id, decision);
+        assert_eq!(kinds(&player.extend(id, &[], true).unwrap()), ["run.closed", "run.completed"]);
         assert_eq!(player.run(id).word(), "done");
     }
 }

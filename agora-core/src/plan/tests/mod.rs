@@ -2,6 +2,7 @@
 
 mod bounds;
 mod checking;
+mod growth;
 mod hostile;
 mod shape;
 

@@ -1,0 +1,106 @@
+//! Somebody extends an open-ended run, or closes it.
+
+use std::collections::BTreeMap;
+
+use super::draft::Draft;
+use super::{Decision, Refusal};
+use crate::id::ItemId;
+use crate::record::{Added, AddedItem, ReadyCause, Record, SkipCause};
+use crate::state::{ItemStatus, RunState};
+
+/// Adds items to an open-ended run, closes it, or both. What depends on nothing that is still to come is ready at once;
+/// what depends on an item that ended other than done is skipped at once. Closing a closed run changes nothing.
+///
+/// A run never completes in the step in which it grew: [`super::settle`] completes it afterwards.
+///
+/// # Errors
+/// [`Refusal::Over`]; [`Refusal::NotOpenEnded`]; for items [`Refusal::Closed`] and, once the run was asked to stop,
+/// [`Refusal::Stopping`].
+pub fn extend(state: &RunState, added: Vec<Added>, close: bool) -> Result<Decision, Refusal> {
+    may_extend(state, !added.is_empty())?;
+    let mut draft = Draft::new(state)?;
+    if !added.is_empty() {
+        grow(&mut draft, added);
+    }
+    if close && !state.closed {
+        draft.push(Record::RunClosed {});
+    }
+    Ok(draft.finish())
+}
+
+/// Whether a run may be closed and, if something is to be added, takes items; for who wants to know before there are any.
+///
+/// # Errors
+/// As [`extend`].
+pub fn may_extend(state: &RunState, adds: bool) -> Result<(), Refusal> {
+    let run = || state.id.to_string();
+    if state.is_over() {
+        return Err(Refusal::Over { run: run(), word: state.word() });
+    }
+    if !state.opened.open_ended {
+        return Err(Refusal::NotOpenEnded { run: run() });
+    }
+    match adds {
+        true if state.cancel.is_some() => Err(Refusal::Stopping { run: run() }),
+        true if state.closed => Err(Refusal::Closed { run: run() }),
+        true | false => Ok(()),
+    }
+}
+
+/// Completes a run that has nothing left to do and was not completed in the step that left it so: one that grew by
+/// nothing but items that were skipped at once.
+///
+/// # Errors
+/// [`Refusal::Over`].
+pub fn settle(state: &RunState) -> Result<Decision, Refusal> {
+    Draft::new(state).map(Draft::finish)
+}
+
+/// Pushes the items, and where each of them stands at once.
+fn grow(draft: &mut Draft<'_>, added: Vec<Added>) {
+    let mut fresh: BTreeMap<ItemId, Standing> = BTreeMap::new();
+    let mut after = Vec::new();
+    for item in added.iter().flat_map(|chunk| &chunk.items) {
+        let standing = standing(draft.state, &fresh, item);
+        match &standing {
+            Standing::Pending => {}
+            Standing::Ready => {
+                after.push(Record::ItemReady { item: item.id.clone(), cause: ReadyCause::Dependencies });
+            }
+            Standing::Skipped(due_to) => {
+                let (item, due_to) = (item.id.clone(), due_to.clone());
+                after.push(Record::ItemSkipped { item, cause: SkipCause::Dependency, due_to });
+            }
+        }
+        fresh.insert(item.id.clone(), standing);
+    }
+    for chunk in added {
+        draft.push(Record::ItemsAdded(Box::new(chunk)));
+    }
+    for record in after {
+        draft.push(record);
+    }
+}
+
+/// Where a new item stands at once.
+enum Standing {
+    Pending,
+    Ready,
+    /// Because of this item.
+    Skipped(ItemId),
+}
+
+fn standing(state: &RunState, fresh: &BTreeMap<ItemId, Standing>, item: &AddedItem) -> Standing {
+    let mut waits = false;
+    for dep in &item.depends_on {
+        match (fresh.get(dep), state.item(dep)) {
+            (Some(Standing::Skipped(due_to)), _) => return Standing::Skipped(due_to.clone()),
+            (None, Some(there)) if there.status.is_terminal() && there.status != ItemStatus::Done => {
+                return Standing::Skipped(there.due_to.clone().unwrap_or_else(|| there.id.clone()));
+            }
+            (None, Some(there)) => waits |= there.status != ItemStatus::Done,
+            (Some(Standing::Pending | Standing::Ready), _) | (None, None) => waits = true,
+        }
+    }
+    if waits { Standing::Pending } else { Standing::Ready }
+}
