@@ -88,6 +88,8 @@ pub const CLOCK_JUMP_MS_MIN: u64 = 60_000;
 pub const STOP_SECONDS_MAX: u64 = 120;
 /// Milliseconds that a doubled back-off is cut to: an hour, unless the plan's own first wait is longer.
 pub const BACKOFF_MS_MAX: u64 = 3_600_000;
+/// Bytes of a question to a person: as many as an agent's may have.
+pub const QUESTION_BYTES_MAX: usize = 4 << 10;
 /// Bytes of an answer to a question: a page of text, stored as a blob.
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a `request_id`: room for a UUID and a prefix, small enough to be a key.

@@ -322,6 +322,8 @@ reasons! {
     SecretInPatch = ("secret-in-patch", Agent, false),
     /// A gate was red.
     GateFailed = ("gate-failed", Verify, false),
+    /// A person rejected it.
+    Rejected = ("rejected", Verify, false),
     /// The wall clock ran out.
     Wall = ("wall", Timeout, true),
     /// No output for too long.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    answer, apply, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve, hold, init,
-    logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
+    answer, apply, approve, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve,
+    hold, init, logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
 };
 use crate::output::{Field, Format};
 
@@ -105,6 +105,10 @@ pub(crate) enum Verb {
     Apply(apply::Args),
     /// Answer the question that an item asked
     Answer(answer::Args),
+    /// Approve what waits for a person's decision; what depends on it starts
+    Approve(approve::Args),
+    /// Reject what waits for a person's decision; what depends on it is skipped
+    Reject(approve::Args),
     /// Stop a run or an item
     Cancel(cancel::Args),
     /// Start nothing new in a run; what runs goes on to its end, or is parked

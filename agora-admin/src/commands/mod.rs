@@ -5,6 +5,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod apply;
+pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 mod changes;

@@ -1,9 +1,11 @@
 //! From a verb to its file.
 
 use super::{
-    answer, apply, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve, hold, init,
-    logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
+    answer, apply, approve, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve,
+    hold, init, logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
 };
+use agora_core::decide::Verdict;
+
 use crate::cli::logs::Reader;
 use crate::cli::{Context, Verb};
 use crate::error::{Exit, Failure};
@@ -47,6 +49,8 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> 
         Verb::Answer(args) => answer::run(context, args).await,
         Verb::Cancel(args) => cancel::run(context, args).await,
         Verb::Hold(args) => hold::run(context, args).await,
+        Verb::Approve(args) => approve::run(context, args, Verdict::Approved).await,
+        Verb::Reject(args) => approve::run(context, args, Verdict::Rejected).await,
         Verb::Release(args) => release::run(context, args).await,
         Verb::ForceResolve(args) => force_resolve::run(context, args).await,
         Verb::Audit(args) => audit::run(context, args).await,

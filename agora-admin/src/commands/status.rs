@@ -128,6 +128,7 @@ pub(crate) fn inbox_row(page: &mut Page, row: &InboxRow) {
     let command = match row.kind.as_str() {
         "question" if row.options.is_empty() => format!("agora-admin answer {run} {item} \"…\""),
         "question" => format!("agora-admin answer {run} {item} --choice 1"),
+        "approval" => format!("agora-admin approve {run} {item}"),
         "held" => format!("agora-admin release {run}"),
         "stopping_unverified" => {
             format!("agora-admin force-resolve {run} {item} --reason WHY, once nothing of it runs")

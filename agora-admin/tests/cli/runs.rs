@@ -240,3 +240,31 @@ fn a_held_run_starts_nothing_until_it_is_released_and_a_cancelled_one_ends() {
     assert_eq!(admin(&env, &["watch", run, "--timeout", "50"]).code, Some(1));
     assert!(admin(&env, &["status", run]).ok().contains("cancelled"));
 }
+
+#[test]
+fn an_approval_ends_the_watch_and_a_person_lets_the_run_go_on_or_not() {
+    let env = place();
+    let path = env.root().join("plan.json");
+    let mut text: serde_json::Value =
+        serde_json::from_str(&plan(&[("a", "a.txt", &[]), ("b", "b.txt", &["ok"])])).unwrap();
+    let ok = serde_json::json!({
+        "id": "ok", "executor": "approval", "depends_on": ["a"], "inputs": { "question": "ship it?" }
+    });
+    text["items"].as_array_mut().unwrap().push(ok);
+    std::fs::write(&path, text.to_string()).unwrap();
+    for (verb, state, code) in [("approve", "approved", 0), ("reject", "rejected", 1)] {
+        let asked = admin(&env, &["submit", path.to_str().unwrap(), "--watch", "--timeout", "50"]);
+        assert_eq!(asked.code, Some(8), "{}\n{}", asked.stdout, asked.stderr);
+        assert!(asked.stdout.contains("ship it?") && asked.stdout.contains("agora-admin approve"), "{}", asked.stdout);
+        let inbox = json(&env, &["status", "--view", "inbox"]);
+        assert_eq!((&inbox["inbox"][0]["kind"], &inbox["inbox"][0]["item_id"]), (&"approval".into(), &"ok".into()));
+        let run = inbox["inbox"][0]["run_id"].as_str().unwrap();
+        assert!(admin(&env, &["answer", run, "ok", "yes"]).fails(6).contains("agora-admin approve RUN ITEM"));
+        assert!(admin(&env, &[verb, run, "a"]).fails(4).contains("approval-unknown"));
+        let decided = json(&env, &[verb, run, "ok", "--note", "seen", "--request-id", run]);
+        let again = json(&env, &[verb, run, "ok", "--note", "seen", "--request-id", run]);
+        assert_eq!((&decided["state"], &again["deduplicated"]), (&state.into(), &true.into()));
+        assert_eq!(admin(&env, &["watch", run, "--timeout", "50"]).code, Some(code));
+        let _whole = admin(&env, &["audit", run]).ok();
+    }
+}

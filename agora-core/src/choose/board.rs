@@ -182,6 +182,10 @@ impl Board {
         let item = &run.items[ix];
         let here = (run.id.clone(), ix);
         let mut why = Vec::new();
+        if item.is_approval() {
+            // Whoever drives asks for it at once.
+            return vec![Blocked::NoDriver];
+        }
         if !run.logged {
             why.push(Blocked::NoDriver);
         }

@@ -20,7 +20,7 @@ pub struct Answer {
 /// Records the answer; the item is ready again. A question is answered once: the second answer finds none open (C13).
 ///
 /// # Errors
-/// [`Refusal::Over`], [`Refusal::NoItem`], [`Refusal::NoQuestion`].
+/// [`Refusal::Over`], [`Refusal::NoItem`], [`Refusal::NoQuestion`], [`Refusal::WantsApproval`].
 pub fn answer(state: &RunState, answer: Answer) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(state)?;
     let none = |item: &str| Refusal::NoQuestion { item: item.to_owned(), question: answer.question };
@@ -34,6 +34,9 @@ pub fn answer(state: &RunState, answer: Answer) -> Result<Decision, Refusal> {
         None => state.questions.get(&answer.question).copied().filter(asks).ok_or_else(|| none("(any)"))?,
     };
     let item = draft.item(ix);
+    if item.is_approval() {
+        return Err(Refusal::WantsApproval { item: item.id.to_string() });
+    }
     let question = item.question.as_ref().ok_or_else(|| none(item.id.as_str()))?;
     draft.push(Record::QuestionAnswered(QuestionAnswered {
         asked: question.asked,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::draft::Draft;
-use super::{Decision, Refusal};
+use super::{Decision, Refusal, approve};
 use crate::id::ItemId;
 use crate::record::{Added, AddedItem, ReadyCause, Record, SkipCause};
 use crate::state::{ItemStatus, RunState};
@@ -47,13 +47,15 @@ pub fn may_extend(state: &RunState, adds: bool) -> Result<(), Refusal> {
     }
 }
 
-/// Completes a run that has nothing left to do and was not completed in the step that left it so: one that grew by
-/// nothing but items that were skipped at once.
+/// What a run owes by itself: asks people for the approvals whose time has come, and completes a run that has nothing left
+/// to do and was not completed in the step that left it so, since it grew in it by nothing but items that were skipped at once.
 ///
 /// # Errors
 /// [`Refusal::Over`].
 pub fn settle(state: &RunState) -> Result<Decision, Refusal> {
-    Draft::new(state).map(Draft::finish)
+    let mut draft = Draft::new(state)?;
+    approve::ask(&mut draft);
+    Ok(draft.finish())
 }
 
 /// Pushes the items, and where each of them stands at once.

@@ -4,6 +4,7 @@
 //! earlier records of the same decision change, so that one input's whole cascade is one commit.
 
 mod answer;
+mod approve;
 mod cancel;
 mod draft;
 mod extend;
@@ -19,6 +20,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub use answer::{Answer, answer};
+pub use approve::{Approve, Verdict, approve};
 pub use cancel::{Cancel, cancel};
 pub use extend::{extend, may_extend, settle};
 pub use finish::{Finish, finish, logged, started};
@@ -118,6 +120,18 @@ pub enum Refusal {
         /// The run.
         run: String,
     },
+    /// The item is no approval that waits to be decided.
+    #[error("the item {item} has no approval open")]
+    NoApproval {
+        /// The item.
+        item: String,
+    },
+    /// The item is a person's to approve or reject, and takes no words.
+    #[error("the item {item} asks a person to approve or reject, not for an answer")]
+    WantsApproval {
+        /// The item.
+        item: String,
+    },
     /// The item is over.
     #[error("the item {item} is {word} already")]
     ItemOver {
@@ -160,11 +174,12 @@ impl Coded for Refusal {
     fn class(&self) -> Class {
         match self {
             Self::Stale { .. } => Class::Bug,
-            Self::NoItem { .. } | Self::NoQuestion { .. } => Class::Missing,
+            Self::NoItem { .. } | Self::NoQuestion { .. } | Self::NoApproval { .. } => Class::Missing,
             Self::Over { .. }
             | Self::NotOpenEnded { .. }
             | Self::Closed { .. }
             | Self::Stopping { .. }
+            | Self::WantsApproval { .. }
             | Self::ItemOver { .. }
             | Self::NotUnverified { .. }
             | Self::NotHeld { .. }
@@ -179,6 +194,8 @@ impl Coded for Refusal {
             Self::NotOpenEnded { .. } => "run-not-open-ended",
             Self::Closed { .. } => "run-closed",
             Self::Stopping { .. } => "run-stopping",
+            Self::NoApproval { .. } => "approval-unknown",
+            Self::WantsApproval { .. } => "approval-wanted",
             Self::ItemOver { .. } => "item-over",
             Self::NotUnverified { .. } => "stop-not-unverified",
             Self::NoQuestion { .. } => "question-unknown",
@@ -194,6 +211,10 @@ impl Coded for Refusal {
             ),
             Self::Closed { .. } | Self::Stopping { .. } => Some("submit these items as a plan of their own".to_owned()),
             Self::Over { .. } | Self::ItemOver { .. } => Some("see its result".to_owned()),
+            Self::NoApproval { .. } => Some("see what waits to be decided in the inbox".to_owned()),
+            Self::WantsApproval { .. } => {
+                Some("a person decides: `agora-admin approve RUN ITEM`, or reject".to_owned())
+            }
             Self::NotUnverified { .. } => {
                 Some(format!("cancel it; only a stop that is not proven after {STOP_SECONDS_MAX} s can be forced"))
             }

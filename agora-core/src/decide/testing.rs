@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Cancel, Decision, Effect, Finish, LeaseTerms, Refusal};
+use super::{Answer, Approve, Cancel, Decision, Effect, Finish, LeaseTerms, Refusal, Verdict};
 use crate::audit::chain::genesis;
 use crate::audit::merkle::leaf_hash;
 use crate::choose::{Board, Capacity, Grant};
@@ -119,6 +119,7 @@ impl Planned {
             backoff_ms: self.backoff_ms,
             model: None,
             refs: Vec::new(),
+            question: (self.executor == "approval").then(|| digest("question")),
         }
     }
 }
@@ -426,6 +427,17 @@ impl Player {
         self.knobs.entry(run_id(run)).or_default().extend(knobs);
         let added = super::added(GrowthCause::Extend, None, items.iter().map(|i| (i.added(), Vec::new())).collect());
         self.play(run, |state| super::extend(state, added, close))
+    }
+
+    /// Asks for what is to be approved, and completes what can be.
+    pub(crate) fn settle(&mut self, run: &str) -> Result<Vec<Record>, Refusal> {
+        self.play(run, super::settle)
+    }
+
+    /// A person decides.
+    pub(crate) fn approve(&mut self, run: &str, item: &str, verdict: Verdict) -> Result<Vec<Record>, Refusal> {
+        let approve = Approve { item: item_id(item), question: None, verdict, note: Some(digest("note")) };
+        self.play(run, |state| super::approve(state, approve))
     }
 
     /// The state that the bytes of a run's entries add up to.

@@ -4,7 +4,7 @@
 use super::check::{Check, texts};
 use super::code::Code;
 use super::cursor::Place;
-use super::model::Item;
+use super::model::Inputs;
 use super::suggest::{listed, shown};
 use crate::id::{Digest, Name};
 use crate::limits::{ITEM_CAPABILITIES_MAX, ITEM_ENVS_MAX};
@@ -13,11 +13,11 @@ use crate::template::Template;
 
 impl<'a> Check<'a> {
     /// The capabilities that the plan itself names, with the digests they have now.
-    pub(super) fn capabilities_asked(&mut self, item: &Item, inputs: &Place<'_>) -> Vec<(Name, Digest)> {
+    pub(super) fn capabilities_asked(&mut self, wish: &Inputs, inputs: &Place<'_>) -> Vec<(Name, Digest)> {
         let surroundings = self.surroundings;
         let lists = [
-            ("capabilities", item.inputs.capabilities.as_deref().unwrap_or_default()),
-            ("addCapabilities", &item.inputs.add_capabilities),
+            ("capabilities", wish.capabilities.as_deref().unwrap_or_default()),
+            ("addCapabilities", &wish.add_capabilities),
         ];
         let mut asked = Vec::new();
         for (key, list) in lists {
@@ -39,12 +39,12 @@ impl<'a> Check<'a> {
     /// already keeps its place and takes the digest it has now, since the plan asked for it by name.
     pub(super) fn capabilities(
         &mut self,
-        item: &Item,
+        wish: &Inputs,
         subagent: &Subagent,
         asked: Vec<(Name, Digest)>,
         inputs: &Place<'_>,
     ) -> Vec<(Name, Digest)> {
-        if item.inputs.capabilities.is_some() {
+        if wish.capabilities.is_some() {
             return asked;
         }
         let mut all: Vec<(Name, Digest)> = subagent.capabilities.iter().map(|c| (c.name.clone(), c.digest)).collect();
@@ -61,7 +61,7 @@ impl<'a> Check<'a> {
         all
     }
 
-    pub(super) fn envs(&mut self, item: &Item, subagent: &Subagent, inputs: &Place<'_>) -> Vec<(Name, Digest)> {
+    pub(super) fn envs(&mut self, wish: &Inputs, subagent: &Subagent, inputs: &Place<'_>) -> Vec<(Name, Digest)> {
         let surroundings = self.surroundings;
         let mut envs: Vec<(Name, Digest)> = Vec::new();
         let own = inputs.key("subagent");
@@ -71,11 +71,11 @@ impl<'a> Check<'a> {
                     self.bundle_is_supported(bundle, &own);
                     envs.push((name.clone(), *digest));
                 }
-                None => self.dangling(&own, item, "env bundle", name.as_str()),
+                None => self.dangling(&own, wish, "env bundle", name.as_str()),
             }
         }
         let added = inputs.key("env");
-        for (i, name) in item.inputs.env.iter().enumerate() {
+        for (i, name) in wish.env.iter().enumerate() {
             let place = added.index(i);
             let Some((digest, bundle)) = surroundings.envs.get(name) else {
                 let known = texts(&surroundings.known.envs);
@@ -86,7 +86,7 @@ impl<'a> Check<'a> {
                 continue;
             }
             if !bundle.secrets.is_empty() && !subagent.may_add_env.contains(name) {
-                let subagent_name = &item.inputs.subagent;
+                let subagent_name = &wish.subagent;
                 let message = format!(
                     "subagent `{subagent_name}` does not let plans add env bundle `{name}`, which holds secrets"
                 );
@@ -116,16 +116,16 @@ impl<'a> Check<'a> {
 
     pub(super) fn pipeline(
         &mut self,
-        item: &'a Item,
+        wish: &'a Inputs,
         subagent: &'a Subagent,
         inputs: &Place<'_>,
     ) -> Option<(&'a Name, Digest, &'a Pipeline)> {
         let surroundings = self.surroundings;
-        let Some(name) = &item.inputs.pipeline else {
+        let Some(name) = &wish.pipeline else {
             let name = subagent.pipeline.as_ref()?;
             let found = surroundings.pipelines.get(name).map(|(digest, pipeline)| (name, *digest, pipeline));
             if found.is_none() {
-                self.dangling(&inputs.key("subagent"), item, "pipeline", name.as_str());
+                self.dangling(&inputs.key("subagent"), wish, "pipeline", name.as_str());
             }
             return found;
         };
@@ -136,7 +136,7 @@ impl<'a> Check<'a> {
             return None;
         };
         if subagent.pipeline.as_ref() != Some(name) && !subagent.may_use_pipelines.contains(name) {
-            let message = format!("subagent `{}` does not let plans choose pipeline `{name}`", item.inputs.subagent);
+            let message = format!("subagent `{}` does not let plans choose pipeline `{name}`", wish.subagent);
             let allowed = subagent.may_use_pipelines.iter().chain(&subagent.pipeline);
             let hint = if allowed.clone().next().is_none() {
                 "leave `pipeline` out: the subagent uses the default one".to_owned()
@@ -148,8 +148,8 @@ impl<'a> Check<'a> {
         Some((name, *digest, pipeline))
     }
 
-    pub(super) fn model(&mut self, item: &Item, subagent: &Subagent, inputs: &Place<'_>) -> Model {
-        let Some(asked) = item.inputs.model.as_ref().filter(|asked| **asked != subagent.model) else {
+    pub(super) fn model(&mut self, wish: &Inputs, subagent: &Subagent, inputs: &Place<'_>) -> Model {
+        let Some(asked) = wish.model.as_ref().filter(|asked| **asked != subagent.model) else {
             return subagent.model.clone();
         };
         let (allowed, hint) = match &subagent.models {
@@ -169,15 +169,14 @@ impl<'a> Check<'a> {
             }
         };
         if !allowed {
-            let message =
-                format!("subagent `{}` does not let plans choose model {}", item.inputs.subagent, shown(&asked.0));
+            let message = format!("subagent `{}` does not let plans choose model {}", wish.subagent, shown(&asked.0));
             let at = inputs.key("model").to_string();
             self.report.refuse(Code::ModelNotAllowed.problem(at, message).hint(hint));
         }
         asked.clone()
     }
 
-    pub(super) fn template_inputs(&mut self, item: &Item, subagent: &Subagent, inputs: &Place<'_>) {
+    pub(super) fn template_inputs(&mut self, wish: &Inputs, subagent: &Subagent, inputs: &Place<'_>) {
         let Some(digest) = subagent.template else { return };
         let surroundings = self.surroundings;
         let template = self
@@ -185,14 +184,14 @@ impl<'a> Check<'a> {
             .entry(digest)
             .or_insert_with(|| surroundings.templates.get(&digest).and_then(|text| Template::parse(text).ok()));
         let Some(template) = template else {
-            self.dangling(&inputs.key("subagent"), item, "template", &digest.to_string());
+            self.dangling(&inputs.key("subagent"), wish, "template", &digest.to_string());
             return;
         };
-        let missing = template.missing(&item.inputs.worker_input);
+        let missing = template.missing(&wish.worker_input);
         let Some(first) = missing.first() else { return };
         let place = inputs.key("workerInput");
-        let message = format!("the template of `{}` needs {}", item.inputs.subagent, quoted(&missing));
-        let given = item.inputs.worker_input.as_object();
+        let message = format!("the template of `{}` needs {}", wish.subagent, quoted(&missing));
+        let given = wish.worker_input.as_object();
         let near = given.and_then(|map| self.report.suggest.near(first, map.keys().map(String::as_str)));
         let hint = match near {
             Some(near) => format!("`workerInput` has {}; was {} meant?", shown(near), shown(first)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::code::Code;
 use super::cursor::{Place, Report};
-use super::model::{Item, Plan};
+use super::model::{Inputs, Item, Plan};
 use super::parse::Parsed;
 use super::suggest::{listed, shown};
 use super::surroundings::Surroundings;
@@ -37,7 +37,8 @@ pub struct Resolved {
     pub limits: Limits,
 }
 
-/// Checks a parsed plan against what it would be bound to, and resolves its items, in plan order.
+/// Checks a parsed plan against what it would be bound to, and resolves its items, in plan order; those that are a person's
+/// to decide resolve to nothing.
 ///
 /// # Errors
 /// Every problem, those of parsing included, in the order of the document.
@@ -111,27 +112,29 @@ impl<'a> Check<'a> {
     }
 
     fn item(&mut self, item: &'a Item, place: &Place<'_>) -> (Option<Resolved>, Option<&'a Pipeline>) {
+        // A person's decision uses nothing of registry and configuration.
+        let Some(wish) = item.inputs() else { return (None, None) };
         let surroundings = self.surroundings;
         let inputs = place.key("inputs");
         let target = self.target(item, place);
-        self.refs(item, &inputs);
-        let asked = self.capabilities_asked(item, &inputs);
-        let subagent_name = &item.inputs.subagent;
+        self.refs(wish, &inputs);
+        let asked = self.capabilities_asked(wish, &inputs);
+        let subagent_name = &wish.subagent;
         let Some((subagent_digest, subagent)) = surroundings.subagents.get(subagent_name) else {
             let known = texts(&surroundings.known.subagents);
             let place = inputs.key("subagent");
             self.unknown(Code::SubagentUnknown, &place, ("subagent", "subagents"), subagent_name, known);
-            self.names_alone(item, &inputs);
+            self.names_alone(wish, &inputs);
             return (None, None);
         };
         if let Some(target) = target {
-            self.target_allows(target, subagent, item, place);
+            self.target_allows(target, subagent, wish, place);
         }
-        let capabilities = self.capabilities(item, subagent, asked, &inputs);
-        let envs = self.envs(item, subagent, &inputs);
-        let pipeline = self.pipeline(item, subagent, &inputs);
-        let model = self.model(item, subagent, &inputs);
-        self.template_inputs(item, subagent, &inputs);
+        let capabilities = self.capabilities(wish, subagent, asked, &inputs);
+        let envs = self.envs(wish, subagent, &inputs);
+        let pipeline = self.pipeline(wish, subagent, &inputs);
+        let model = self.model(wish, subagent, &inputs);
+        self.template_inputs(wish, subagent, &inputs);
         let resolved = target.and_then(|name| {
             let target = surroundings.targets.get(name)?;
             Some(Resolved {
@@ -149,9 +152,9 @@ impl<'a> Check<'a> {
     }
 
     /// Content by digest that is not there would fail every attempt before its launch.
-    fn refs(&mut self, item: &Item, inputs: &Place<'_>) {
+    fn refs(&mut self, wish: &Inputs, inputs: &Place<'_>) {
         let place = inputs.key("inputRefs");
-        for (key, digest) in item.inputs.input_refs.iter().filter(|(_, at)| self.surroundings.absent.contains(at)) {
+        for (key, digest) in wish.input_refs.iter().filter(|(_, at)| self.surroundings.absent.contains(at)) {
             let message = format!("there is no content {digest}");
             let hint = "name the digest of a patch or output of this home, as `result` gives it";
             self.report.refuse(Code::BlobMissing.problem(place.key(key).to_string(), message).hint(hint));
@@ -176,12 +179,12 @@ impl<'a> Check<'a> {
         None
     }
 
-    fn target_allows(&mut self, target: &Name, subagent: &Subagent, item: &Item, place: &Place<'_>) {
+    fn target_allows(&mut self, target: &Name, subagent: &Subagent, wish: &Inputs, place: &Place<'_>) {
         let surroundings = self.surroundings;
         let may = |target: &Name| subagent.targets.iter().any(|allowed| allowed == "*" || allowed == target.as_str());
         let bypasses = subagent.permission_mode == PermissionMode::Bypass;
         let bypass_ok = |target: &Name| !bypasses || surroundings.targets.get(target).is_some_and(|t| t.allow_bypass);
-        let name = &item.inputs.subagent;
+        let name = &wish.subagent;
         let message = if !may(target) {
             format!("subagent `{name}` may not run on target `{target}`")
         } else if !bypass_ok(target) {
@@ -201,8 +204,8 @@ impl<'a> Check<'a> {
     }
 
     /// A subagent that names what the registry does not hold is the operator's to mend.
-    pub(super) fn dangling(&mut self, place: &Place<'_>, item: &Item, kind: &str, name: &str) {
-        let subagent = &item.inputs.subagent;
+    pub(super) fn dangling(&mut self, place: &Place<'_>, wish: &Inputs, kind: &str, name: &str) {
+        let subagent = &wish.subagent;
         let message =
             format!("subagent `{subagent}` names {kind} `{name}`, which the registry does not hold or cannot read");
         let hint = "an operator deploys it again: `agora-admin deploy --from …` puts back what is missing";
@@ -210,14 +213,14 @@ impl<'a> Check<'a> {
     }
 
     /// With an unknown subagent nothing can be allowed; whether the other names exist can still be said.
-    fn names_alone(&mut self, item: &Item, inputs: &Place<'_>) {
+    fn names_alone(&mut self, wish: &Inputs, inputs: &Place<'_>) {
         let surroundings = self.surroundings;
         let place = inputs.key("env");
-        for (i, name) in item.inputs.env.iter().enumerate().filter(|(_, name)| !surroundings.envs.contains_key(*name)) {
+        for (i, name) in wish.env.iter().enumerate().filter(|(_, name)| !surroundings.envs.contains_key(*name)) {
             let known = texts(&surroundings.known.envs);
             self.unknown(Code::EnvUnknown, &place.index(i), ("env bundle", "env bundles"), name, known);
         }
-        if let Some(name) = item.inputs.pipeline.as_ref().filter(|name| !surroundings.pipelines.contains_key(*name)) {
+        if let Some(name) = wish.pipeline.as_ref().filter(|name| !surroundings.pipelines.contains_key(*name)) {
             let known = texts(&surroundings.known.pipelines);
             self.unknown(Code::PipelineUnknown, &inputs.key("pipeline"), ("pipeline", "pipelines"), name, known);
         }
@@ -226,8 +229,9 @@ impl<'a> Check<'a> {
     /// The pipeline of an item that was checked when it was added, if it is still there.
     fn pipeline_of(&self, item: &Item) -> Option<&'a Pipeline> {
         let surroundings = self.surroundings;
-        let own = || surroundings.subagents.get(&item.inputs.subagent).and_then(|(_, of)| of.pipeline.as_ref());
-        let name = item.inputs.pipeline.as_ref().or_else(own)?;
+        let inputs = item.inputs()?;
+        let own = || surroundings.subagents.get(&inputs.subagent).and_then(|(_, of)| of.pipeline.as_ref());
+        let name = inputs.pipeline.as_ref().or_else(own)?;
         surroundings.pipelines.get(name).map(|(_, pipeline)| pipeline)
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::cursor::{Place, Report};
-use super::model::{Item, Need, Plan, Select};
+use super::model::{Inputs, Item, Need, Plan, Select, Work};
 use super::parse::{not_json, parse_within};
 use super::{budget, item};
 use crate::canon::{self, CanonError};
@@ -125,14 +125,22 @@ impl Item {
         let mut map = Map::new();
         map.insert("id".to_owned(), json!(self.id));
         map.insert("executor".to_owned(), json!(self.executor));
-        map.insert("inputs".to_owned(), self.inputs_value());
+        let inputs = match &self.work {
+            Work::Dispatch(inputs) => inputs_value(inputs),
+            Work::Approval(approval) => json!({ "question": approval.question }),
+        };
+        map.insert("inputs".to_owned(), inputs);
         map.insert("depends_on".to_owned(), json!(self.depends_on));
-        map.insert("resourceLocks".to_owned(), json!(self.locks));
-        let needs: Map<String, Value> = self.needs.iter().map(|(key, need)| (key.clone(), need_value(need))).collect();
-        map.insert("needs".to_owned(), Value::Object(needs));
         if let Some(shape) = &self.subagent_shape {
             map.insert("subagentShape".to_owned(), json!(shape));
         }
+        if self.approval().is_some() {
+            // It takes nothing else.
+            return Value::Object(map);
+        }
+        map.insert("resourceLocks".to_owned(), json!(self.locks));
+        let needs: Map<String, Value> = self.needs.iter().map(|(key, need)| (key.clone(), need_value(need))).collect();
+        map.insert("needs".to_owned(), Value::Object(needs));
         if let Some(seconds) = self.timeout_seconds {
             map.insert("timeoutSeconds".to_owned(), json!(seconds));
         }
@@ -149,35 +157,34 @@ impl Item {
     pub fn digest(&self) -> Result<Digest, CanonError> {
         canon::to_bytes_with_floats(&self.to_value()).map(|bytes| Digest::of(&bytes))
     }
+}
 
-    fn inputs_value(&self) -> Value {
-        let inputs = &self.inputs;
-        let mut map = Map::new();
-        map.insert("subagent".to_owned(), json!(inputs.subagent));
-        map.insert("workerInput".to_owned(), inputs.worker_input.clone());
-        if !inputs.env.is_empty() {
-            map.insert("env".to_owned(), json!(inputs.env));
-        }
-        if let Some(capabilities) = &inputs.capabilities {
-            map.insert("capabilities".to_owned(), json!(capabilities));
-        }
-        if !inputs.add_capabilities.is_empty() {
-            map.insert("addCapabilities".to_owned(), json!(inputs.add_capabilities));
-        }
-        if !inputs.input_refs.is_empty() {
-            map.insert("inputRefs".to_owned(), json!(inputs.input_refs));
-        }
-        if let Some(pipeline) = &inputs.pipeline {
-            map.insert("pipeline".to_owned(), json!(pipeline));
-        }
-        if let Some(model) = &inputs.model {
-            map.insert("model".to_owned(), json!(model));
-        }
-        if !inputs.apply_upstream {
-            map.insert("workspace".to_owned(), json!({ "apply": "none" }));
-        }
-        Value::Object(map)
+fn inputs_value(inputs: &Inputs) -> Value {
+    let mut map = Map::new();
+    map.insert("subagent".to_owned(), json!(inputs.subagent));
+    map.insert("workerInput".to_owned(), inputs.worker_input.clone());
+    if !inputs.env.is_empty() {
+        map.insert("env".to_owned(), json!(inputs.env));
     }
+    if let Some(capabilities) = &inputs.capabilities {
+        map.insert("capabilities".to_owned(), json!(capabilities));
+    }
+    if !inputs.add_capabilities.is_empty() {
+        map.insert("addCapabilities".to_owned(), json!(inputs.add_capabilities));
+    }
+    if !inputs.input_refs.is_empty() {
+        map.insert("inputRefs".to_owned(), json!(inputs.input_refs));
+    }
+    if let Some(pipeline) = &inputs.pipeline {
+        map.insert("pipeline".to_owned(), json!(pipeline));
+    }
+    if let Some(model) = &inputs.model {
+        map.insert("model".to_owned(), json!(model));
+    }
+    if !inputs.apply_upstream {
+        map.insert("workspace".to_owned(), json!({ "apply": "none" }));
+    }
+    Value::Object(map)
 }
 
 fn need_value(need: &Need) -> Value {

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::code::Code;
 use super::cursor::{Place, Report};
-use super::model::{Item, Retry};
+use super::model::{Approval, Item, Retry, Work};
 use super::suggest::shown;
-use super::{inputs, keys, needs};
+use super::{approval, inputs, keys, needs};
 use crate::id::{ItemId, Name};
 use crate::limits::{
     ATTEMPTS_MAX, BACKOFF_SECONDS_MAX, ITEM_LOCKS_MAX, LOCK_BYTES_MAX, PRIORITY_MAX, RUN_ITEMS_MAX, SHAPE_BYTES_MAX,
@@ -61,15 +61,17 @@ pub(super) fn read<'a>(value: &'a Value, place: &Place<'_>, report: &mut Report)
     let retry = read_retry(map, place, report);
     let priority =
         map.get("priority").and_then(|v| report.whole(&place.key("priority"), v, 0..=u64::from(PRIORITY_MAX)));
-    let inputs = match &executor {
-        Executor::Dispatch(_) | Executor::Unreadable => inputs::read(map, place, &needs, report),
-        Executor::NotAvailable => None,
+    let is_approval = executor.as_ref().is_some_and(|name| name.as_str() == Approval::EXECUTOR);
+    let work = if is_approval {
+        approval::read(map, place, report).map(Work::Approval)
+    } else {
+        inputs::read(map, place, &needs, report).map(|inputs| Work::Dispatch(Box::new(inputs)))
     };
-    if let (Some(id), Executor::Dispatch(executor), Some(inputs)) = (&draft.id, executor, inputs) {
+    if let (Some(id), Some(executor), Some(work)) = (&draft.id, executor, work) {
         draft.item = Some(Item {
             id: id.clone(),
             executor,
-            inputs,
+            work,
             depends_on: Vec::new(),
             locks,
             needs,
@@ -81,16 +83,6 @@ pub(super) fn read<'a>(value: &'a Value, place: &Place<'_>, report: &mut Report)
     }
     report.about(None);
     draft
-}
-
-/// Who runs an item, as far as the plan alone says.
-enum Executor {
-    /// A name that may be configured.
-    Dispatch(Name),
-    /// A part of the format that this version does not run; its `inputs` are of another shape.
-    NotAvailable,
-    /// Noted already.
-    Unreadable,
 }
 
 fn read_id(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Option<ItemId> {
@@ -119,22 +111,11 @@ pub(super) fn id<T>(
     }
 }
 
-fn read_executor(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Executor {
-    let Some(value) = map.get("executor") else {
-        return Name::new("dispatch").map_or(Executor::Unreadable, Executor::Dispatch);
-    };
-    let place = place.key("executor");
-    match report.name(&place, value, Code::ExecutorUnknown, "executor") {
-        Some(name) if name.as_str() == "approval" => {
-            let problem =
-                Code::NotAvailable.problem(place.to_string(), "the executor `approval` is not in this version");
-            report.refuse(
-                problem.hint("take the item out and submit what follows it as a plan of its own, once approved"),
-            );
-            Executor::NotAvailable
-        }
-        Some(name) => Executor::Dispatch(name),
-        None => Executor::Unreadable,
+/// The name of who runs an item; `None` was noted.
+fn read_executor(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Option<Name> {
+    match map.get("executor") {
+        None => Name::new("dispatch").ok(),
+        Some(value) => report.name(&place.key("executor"), value, Code::ExecutorUnknown, "executor"),
     }
 }
 

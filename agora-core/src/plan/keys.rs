@@ -25,6 +25,8 @@ pub(super) const ITEM: &[&str] = &[
     "retry",
     "priority",
 ];
+/// The `inputs` of an approval.
+pub(super) const APPROVAL: &[&str] = &["question"];
 pub(super) const NEED: &[&str] = &["from", "select"];
 pub(super) const RETRY: &[&str] = &["max_attempts", "backoff_seconds"];
 pub(super) const INPUTS: &[&str] = &[

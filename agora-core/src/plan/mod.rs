@@ -5,6 +5,7 @@
 //! `budget-exceeds-policy`, `rev-unknown`, `workspace-path`.
 
 mod allow;
+mod approval;
 mod budget;
 mod check;
 mod code;
@@ -27,7 +28,7 @@ pub use check::{Resolved, check};
 pub use code::Code;
 pub use encode::{StoredPlanError, items_from_bytes, items_to_bytes};
 pub use growth::{Growth, parse_growth};
-pub use model::{Budget, Inputs, Item, Need, Plan, Retry, Select, WorkspaceRef};
+pub use model::{Approval, Budget, Inputs, Item, Need, Plan, Retry, Select, Work, WorkspaceRef};
 pub use overview::{Overview, overview};
 pub use parse::{Parsed, parse};
 pub use surroundings::{Known, Surroundings, Wanted, names};

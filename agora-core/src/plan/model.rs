@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::canon::{self, CanonError};
 use crate::id::{Digest, ItemId, Name, RunId};
 use crate::limits::{ATTEMPTS_DEFAULT, BACKOFF_SECONDS_DEFAULT};
 use crate::registry::Model;
@@ -69,10 +70,10 @@ pub struct Budget {
 pub struct Item {
     /// Unique in the run.
     pub id: ItemId,
-    /// A name under `[executors]`, or `dispatch`: it chooses the target.
+    /// A name under `[executors]`, or `dispatch`: it chooses the target. Or `approval`, exactly when the work is one.
     pub executor: Name,
-    /// What the executor is told.
-    pub inputs: Inputs,
+    /// What is to be done.
+    pub work: Work,
     /// What must be done before: as given, then the producers of `needs` that were not among them.
     pub depends_on: Vec<ItemId>,
     /// Lock keys, taken all or none.
@@ -87,6 +88,55 @@ pub struct Item {
     pub retry: Retry,
     /// 0 to 9, higher first.
     pub priority: u8,
+}
+
+/// What an item asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// A subagent's attempt.
+    Dispatch(Box<Inputs>),
+    /// A person's decision.
+    Approval(Approval),
+}
+
+/// What a person is asked to approve or reject: the `inputs` of an item for the executor `approval`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// In the words of whoever wrote the plan.
+    pub question: String,
+}
+
+impl Approval {
+    /// The name of the executor, which no configuration can define.
+    pub const EXECUTOR: &'static str = "approval";
+
+    /// The question as it is shown, in the form that agents' questions have: a blob, which `question.asked` names.
+    ///
+    /// # Errors
+    /// [`CanonError`] for a question made by hand that parsing would have refused.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CanonError> {
+        canon::to_bytes(&serde_json::json!({ "question": self.question }))
+    }
+}
+
+impl Item {
+    /// What the subagent is told; absent where none works.
+    #[must_use]
+    pub fn inputs(&self) -> Option<&Inputs> {
+        match &self.work {
+            Work::Dispatch(inputs) => Some(inputs),
+            Work::Approval(_) => None,
+        }
+    }
+
+    /// What a person is asked; absent where a subagent works.
+    #[must_use]
+    pub fn approval(&self) -> Option<&Approval> {
+        match &self.work {
+            Work::Dispatch(_) => None,
+            Work::Approval(approval) => Some(approval),
+        }
+    }
 }
 
 /// A product of another item, wired into a named input.

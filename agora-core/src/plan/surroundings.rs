@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::Plan;
+use super::model::{Item, Plan};
 use crate::id::{Digest, Name};
 use crate::registry::{EnvBundle, Pipeline, Subagent};
 use crate::target::Target;
@@ -68,7 +68,7 @@ pub struct Wanted {
 #[must_use]
 pub fn names(plan: &Plan) -> Wanted {
     let mut wanted = Wanted::default();
-    for inputs in plan.items.iter().map(|item| &item.inputs) {
+    for inputs in plan.items.iter().filter_map(Item::inputs) {
         wanted.subagents.insert(inputs.subagent.clone());
         wanted.capabilities.extend(inputs.capabilities.iter().flatten().chain(&inputs.add_capabilities).cloned());
         wanted.envs.extend(inputs.env.iter().cloned());

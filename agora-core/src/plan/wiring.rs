@@ -46,7 +46,8 @@ impl Item {
                 NAMED_INPUT + need.from.as_str().len() + 3 * (key.len() + path)
             })
             .sum();
-        let pinned: usize = self.inputs.input_refs.keys().map(|key| NAMED_INPUT + 3 * key.len()).sum();
+        let refs = self.inputs().into_iter().flat_map(|inputs| inputs.input_refs.keys());
+        let pinned: usize = refs.map(|key| NAMED_INPUT + 3 * key.len()).sum();
         let locks: usize = self.locks.iter().map(|lock| 3 * lock.len() + 3).sum();
         FIXED + self.id.as_str().len() + patches + products + pinned + locks
     }

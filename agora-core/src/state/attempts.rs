@@ -1,10 +1,10 @@
 //! The records of attempts: leased, started, finished, asked. None of them ends an item.
 
 use super::apply::Applied;
-use super::item::{EndedAttempt, ItemStatus, Lease, OpenQuestion, Started};
+use super::item::{EndedAttempt, ItemState, ItemStatus, Lease, OpenQuestion, Started};
 use super::run::{RunState, add_capped};
 use crate::id::{Hash, ItemId};
-use crate::record::{AttemptFinished, AttemptLeased, AttemptStarted, OutcomeWord, QuestionAsked};
+use crate::record::{AttemptFinished, AttemptLeased, AttemptStarted, OutcomeWord, QuestionAsked, QuestionKind};
 use crate::time::Time;
 
 impl RunState {
@@ -20,6 +20,9 @@ impl RunState {
         }
         if item.cancel.is_some() {
             return Err(format!("the item {} was asked to stop", item.id));
+        }
+        if item.is_approval() {
+            return Err(format!("the item {} is a person's to decide", item.id));
         }
         if body.attempt != item.attempts + 1 || item.ended.last().is_some_and(|e| e.finished.fence >= body.fence) {
             return Err(format!("attempt {} under fence {} does not come next", body.attempt, body.fence));
@@ -100,13 +103,10 @@ impl RunState {
     pub(super) fn ask(&mut self, seq: u64, at: Time, leaf: Hash, asked: &QuestionAsked) -> Result<(), String> {
         let ix = self.find(&asked.item)?;
         let item = &mut self.items[ix];
-        let finished = item.lease.as_ref().and_then(|lease| lease.finished);
-        let asks = item.last().is_some_and(|last| last.outcome == OutcomeWord::NeedsInput);
-        if item.status != ItemStatus::Running || finished.is_none() || finished != asked.finished || !asks {
-            return Err(format!("the latest attempt at the item {} does not ask", item.id));
-        }
-        if item.question.as_ref().is_some_and(|earlier| Some(earlier.asked) > finished) {
-            return Err(format!("the item {} asks already", item.id));
+        if item.is_approval() {
+            may_ask_for_approval(item, asked)?;
+        } else {
+            may_ask(item, asked)?;
         }
         item.question = Some(OpenQuestion {
             asked: seq,
@@ -120,4 +120,31 @@ impl RunState {
         });
         Ok(())
     }
+}
+
+/// An attempt that ended with a question asks once.
+fn may_ask(item: &ItemState, asked: &QuestionAsked) -> Result<(), String> {
+    let finished = item.lease.as_ref().and_then(|lease| lease.finished);
+    let asks = item.last().is_some_and(|last| last.outcome == OutcomeWord::NeedsInput);
+    if item.status != ItemStatus::Running || finished.is_none() || finished != asked.finished || !asks {
+        return Err(format!("the latest attempt at the item {} does not ask", item.id));
+    }
+    if asked.kind != QuestionKind::Input {
+        return Err(format!("an attempt at the item {} asks for words, not for approval", item.id));
+    }
+    if item.question.as_ref().is_some_and(|earlier| Some(earlier.asked) > finished) {
+        return Err(format!("the item {} asks already", item.id));
+    }
+    Ok(())
+}
+
+/// An approval asks once, when all it depends on is done.
+fn may_ask_for_approval(item: &ItemState, asked: &QuestionAsked) -> Result<(), String> {
+    if item.status != ItemStatus::Ready || item.question.is_some() {
+        return Err(format!("the item {} is {}, and asks once, when it is ready", item.id, item.status.as_str()));
+    }
+    if asked.kind != QuestionKind::Approval || asked.finished.is_some() || asked.options != 0 {
+        return Err(format!("the item {} asks for approval alone", item.id));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Digest, Enc, Hash, ItemId};
 use crate::isolation::Isolation;
 use crate::limits::STOP_SECONDS_MAX;
+use crate::plan::Approval;
 use crate::record::{
     AddedNeed, AnswerDecision, AttemptFinished, OutcomeWord, OutputArtifact, PatchArtifact, QuestionKind, UsedInput,
 };
@@ -88,6 +89,8 @@ pub struct Knobs {
     pub model: Option<Enc>,
     /// Content that the plan pinned: input key to digest.
     pub refs: Vec<(String, Digest)>,
+    /// Of an approval: the question's bytes, a blob.
+    pub question: Option<Digest>,
 }
 
 /// A box of an attempt.
@@ -258,6 +261,12 @@ pub struct ItemState {
 }
 
 impl ItemState {
+    /// Whether a person decides it: nothing of it is ever leased.
+    #[must_use]
+    pub fn is_approval(&self) -> bool {
+        self.executor.as_str() == Approval::EXECUTOR
+    }
+
     /// That its running attempt is to stop, if it is.
     #[must_use]
     pub fn stop(&self) -> Option<Stop> {

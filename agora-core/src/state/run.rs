@@ -98,6 +98,8 @@ pub struct RunState {
     pub(crate) index: BTreeMap<ItemId, usize>,
     /// The open questions: position of `question.asked` to item.
     pub(crate) questions: BTreeMap<u64, usize>,
+    /// The approvals that are ready and not asked for yet.
+    pub(crate) unasked: BTreeSet<usize>,
     /// How many of the skipped items a pattern skipped, which is no failure.
     pub(crate) skipped_by_design: u64,
     pub(crate) knobs: Option<BTreeMap<ItemId, Knobs>>,
@@ -126,6 +128,7 @@ impl RunState {
             items: Vec::new(),
             index: BTreeMap::new(),
             questions: BTreeMap::new(),
+            unasked: BTreeSet::new(),
             skipped_by_design: 0,
             knobs: Some(knobs),
         }

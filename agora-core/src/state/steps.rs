@@ -82,6 +82,9 @@ impl RunState {
             },
             Record::ItemWaiting { asked, .. } => {
                 not_cancelled(item)?;
+                if item.status == ItemStatus::Ready && !item.is_approval() {
+                    return Err(format!("the item {} is ready, and no approval", item.id));
+                }
                 let finished = item.lease.as_ref().and_then(|lease| lease.finished);
                 let open = item.question.as_ref().filter(|open| open.asked == *asked && Some(open.asked) > finished);
                 open.map(|_| ()).ok_or_else(|| format!("the item {} asked nothing there", item.id))
@@ -133,6 +136,12 @@ impl RunState {
         let from = item.status;
         item.status = to;
         item.since = at;
+        if item.is_approval() {
+            match to {
+                ItemStatus::Ready => self.unasked.insert(ix),
+                _ => self.unasked.remove(&ix),
+            };
+        }
         self.counts.leave(from);
         self.counts.enter(to);
         Applied::Moved { item: ix, from, to }
@@ -141,6 +150,9 @@ impl RunState {
 
 fn ready(item: &ItemState, cause: ReadyCause) -> Result<(), String> {
     match (item.status, cause) {
+        (ItemStatus::Waiting, _) if item.is_approval() => {
+            Err(format!("the item {} is decided, and does not start", item.id))
+        }
         (ItemStatus::Pending, ReadyCause::Dependencies) if item.undone == 0 => Ok(()),
         (ItemStatus::Pending, ReadyCause::Dependencies) => {
             Err(format!("something the item {} depends on is not done (I3)", item.id))

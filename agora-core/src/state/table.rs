@@ -15,7 +15,8 @@ pub(super) fn target_status(from: ItemStatus, ended: bool, record: &Record) -> O
         Record::ItemDone { finished: None, .. } => (Done, from == Waiting),
         Record::ItemFailed { .. } => (Failed, matches!(from, Pending | Ready | Waiting) || from == Running && ended),
         Record::ItemRetried { .. } => (Ready, from == Running && ended),
-        Record::ItemWaiting { .. } => (Waiting, from == Running && ended),
+        // Ready: an approval, for which nothing runs.
+        Record::ItemWaiting { .. } => (Waiting, from == Ready || from == Running && ended),
         Record::ItemSkipped { .. } => (Skipped, from == Pending),
         Record::ItemCancelled { .. } => {
             (Cancelled, matches!(from, Pending | Ready | Waiting) || from == Running && ended)

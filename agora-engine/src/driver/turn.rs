@@ -143,8 +143,14 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
             Input::Read(run, _) | Input::Sealed(run, false) => Some(run.clone()),
             _ => None,
         }));
-        for run in &touched {
-            // What another process left with nothing to do, in a step in which it could not end.
+        let ended = inputs.iter().filter_map(|input| match input {
+            Input::Finished(finish) => Some(&finish.run),
+            _ => None,
+        });
+        let settled: BTreeSet<&RunId> = touched.iter().chain(ended).collect();
+        for run in settled {
+            // Approvals whose time has come; and what another process left with nothing to do, in a step in which it
+            // could not end.
             effects.extend(commit(tx, run, decide::settle, |_| Vec::new())?);
         }
         let mut turn = Turn::default();

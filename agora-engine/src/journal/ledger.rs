@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use agora_core::audit::merkle::Frontier;
 use agora_core::choose::Board;
-use agora_core::id::{Enc, Hash, ItemId, RunId};
+use agora_core::id::{Digest, Enc, Hash, ItemId, RunId};
 use agora_core::plan::{Item, Plan};
 use agora_core::record::{Entry, Record};
 use agora_core::state::{Knobs, RunState};
@@ -391,12 +391,16 @@ pub(super) fn knobs(items: &[Item]) -> BTreeMap<ItemId, Knobs> {
     items
         .iter()
         .map(|item| {
+            let inputs = item.inputs();
+            let refs = inputs.into_iter().flat_map(|inputs| &inputs.input_refs);
+            let question = item.approval().and_then(|approval| approval.to_bytes().ok());
             let knobs = Knobs {
                 priority: item.priority,
                 attempts_max: item.retry.max_attempts,
                 backoff_ms: item.retry.backoff_seconds.saturating_mul(1000),
-                model: item.inputs.model.as_ref().map(|model| Enc::encode(&model.0)),
-                refs: item.inputs.input_refs.iter().map(|(key, digest)| (key.clone(), *digest)).collect(),
+                model: inputs.and_then(|inputs| inputs.model.as_ref()).map(|model| Enc::encode(&model.0)),
+                refs: refs.map(|(key, digest)| (key.clone(), *digest)).collect(),
+                question: question.map(|bytes| Digest::of(&bytes)),
             };
             (item.id.clone(), knobs)
         })

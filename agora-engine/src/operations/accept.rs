@@ -7,7 +7,7 @@ use agora_core::decide;
 use agora_core::error::{Class, Coded as _, Problem};
 use agora_core::id::{Digest, Enc, RunId, Word};
 use agora_core::limits::REQUEST_ID_BYTES_MAX;
-use agora_core::plan::{self, Parsed, Plan, Resolved, Select, WorkspaceRef, overview};
+use agora_core::plan::{self, Item, Parsed, Plan, Resolved, Select, WorkspaceRef, overview};
 use agora_core::record::{
     AddedItem, AddedNeed, BaseRef, BudgetRef, GrowthCause, InputUse, NamedRef, RegistryRef, RunOpened, TargetRef,
 };
@@ -207,6 +207,7 @@ impl Engine {
             _ => None,
         };
         self.blobs.put(&plan_bytes).await?;
+        self.put_questions(&plan.items).await?;
         let opened = self.opening(caller, &plan, plan_digest, resolved, current, base)?;
         let items = added_items(&plan, resolved)?;
         let mut records = decide::submit(opened.clone(), decide::added(GrowthCause::Plan, None, items));
@@ -280,6 +281,15 @@ impl Engine {
             })
             .await?;
         raced.transpose()
+    }
+
+    /// Puts what people will be asked where they and the log's readers find it.
+    pub(super) async fn put_questions(&self, items: &[Item]) -> Result<(), OpError> {
+        for approval in items.iter().filter_map(Item::approval) {
+            let bytes = approval.to_bytes()?;
+            self.blobs.put(&bytes).await?;
+        }
+        Ok(())
     }
 
     /// The state of a run that is this very plan by this very actor.
@@ -502,11 +512,13 @@ fn uses(item: &Resolved) -> impl Iterator<Item = NamedRef> + '_ {
 /// The items as records have them, in topological order with ties in plan order, each with what it uses.
 pub(super) fn added_items(plan: &Plan, resolved: &[Resolved]) -> Result<Vec<(AddedItem, Vec<NamedRef>)>, OpError> {
     let order = plan.graph().order().map_err(|_| internal(&"a cycle in an accepted plan"))?;
+    let resolved: BTreeMap<_, _> = resolved.iter().map(|of_item| (&of_item.item, of_item)).collect();
     order
         .into_iter()
         .map(|ix| {
-            let (item, resolved) =
-                plan.items.get(ix).zip(resolved.get(ix)).ok_or_else(|| internal(&"a plan that shrank"))?;
+            let item = plan.items.get(ix).ok_or_else(|| internal(&"a plan that shrank"))?;
+            // A person's decision uses nothing.
+            let uses = resolved.get(&item.id).map(|resolved| uses(resolved).collect());
             let needs = item.needs.iter().map(|(key, need)| {
                 let (usage, path) = match &need.select {
                     Select::Patch => (InputUse::Patch, None),
@@ -523,7 +535,7 @@ pub(super) fn added_items(plan: &Plan, resolved: &[Resolved]) -> Result<Vec<(Add
                 locks: item.locks.iter().map(|lock| Enc::encode(lock)).collect(),
                 uses: Vec::new(),
             };
-            Ok((added, uses(resolved).collect()))
+            Ok((added, uses.unwrap_or_default()))
         })
         .collect()
 }

@@ -179,6 +179,9 @@ impl Engine {
                     open_question(candidate) == Some(question) && item.as_ref().is_none_or(|item| candidate.id == *item)
                 };
                 let found = state.and_then(|state| state.items.iter().find(asks));
+                if let Some(item) = found.filter(|item| item.is_approval()) {
+                    return Err(decide::Refusal::WantsApproval { item: item.id.to_string() }.into());
+                }
                 Ok(found.and_then(|item| Some((item.id.clone(), item.question.as_ref()?.text))))
             })
             .await?;

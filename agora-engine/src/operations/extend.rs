@@ -125,6 +125,7 @@ impl Engine {
         if asked.dry_run {
             return Ok(Raced::Done(Box::new(reply)));
         }
+        self.put_questions(&items).await?;
         reply.next = next(&run.id);
         let request = asked.request_id.map(str::to_owned);
         self.record_extension(

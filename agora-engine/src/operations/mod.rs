@@ -6,6 +6,7 @@
 mod accept;
 mod address;
 mod answer;
+mod approve;
 mod audit;
 mod call;
 mod caller;
@@ -29,6 +30,7 @@ mod watch;
 
 pub use address::Address;
 pub use answer::{AnswerArgs, AnswerReply};
+pub use approve::ApproveArgs;
 pub use audit::{AuditArgs, AuditReply, Axis, CheckRow};
 pub use caller::{Caller, OpError};
 pub use cancel::{CancelArgs, CancelMode, CancelReply};

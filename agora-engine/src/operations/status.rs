@@ -4,6 +4,7 @@ use agora_core::choose::Capacity;
 use agora_core::decide::Refusal;
 use agora_core::error::{Class, Problem, nearest};
 use agora_core::id::{Digest, ItemId, RunId};
+use agora_core::record::QuestionKind;
 use agora_core::state::{ItemState, ItemStatus, OpenQuestion, RunState};
 use agora_core::worker::Question;
 use schemars::JsonSchema;
@@ -67,8 +68,8 @@ pub struct InboxRow {
     /// The item.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item_id: Option<String>,
-    /// `question`, `held`, `stopping_unverified` for an item whose stop nothing proves, and `damaged` for a run whose
-    /// journal cannot be read.
+    /// `question`, `approval`, `held`, `stopping_unverified` for an item whose stop nothing proves, and `damaged` for a run
+    /// whose journal cannot be read.
     pub kind: String,
     /// Since when.
     pub since: String,
@@ -297,13 +298,18 @@ impl Engine {
             question_id: u32::try_from(question.asked).ok(),
             ..AnswerArgs::default()
         };
-        // Without an answer in it: sent as it stands, it is refused, and nothing is answered that nobody meant.
-        let next = format!("{} with text or choice", answer.call());
+        let (kind, next) = match question.kind {
+            // Without an answer in it: sent as it stands, it is refused, and nothing is answered that nobody meant.
+            QuestionKind::Input => ("question", format!("{} with text or choice", answer.call())),
+            QuestionKind::Approval => {
+                ("approval", format!("a person runs `agora-admin approve {} {item}`, or reject", run.id))
+            }
+        };
         let row = InboxRow {
             item_id: Some(item.to_string()),
             since: question.at.to_string(),
             question_id: Some(question.asked),
-            ..InboxRow::of("question", run, next)
+            ..InboxRow::of(kind, run, next)
         };
         let asked = match self.asked(&question.text).await {
             Ok(asked) => asked,

@@ -12,7 +12,7 @@ use super::facts::ProblemRow;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubmitArgs {
-    /// The plan: {"items": [{"id", "inputs": {"subagent", "workerInput"}, "depends_on"?, "resourceLocks"?, …}], "queue"?, "workspace"?, "openEnded"?, …}.
+    /// The plan: {"items": [{"id", "inputs": {"subagent", "workerInput"}, "depends_on"?, "resourceLocks"?, …}], "queue"?, "workspace"?, "openEnded"?, …}. An item {"id", "executor": "approval", "inputs": {"question"}} waits for a person.
     #[serde(default)]
     #[schemars(with = "Option<BTreeMap<String, Value>>")]
     pub plan: Option<Value>,

@@ -148,6 +148,11 @@ fn decode_key(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// An approval is never leased: a lease of one is agora's own mistake, and its attempt says so.
+fn no_task() -> Failure {
+    Failure::new(Reason::WorkerError, "the item is a person's to decide")
+}
+
 fn message(
     run: &RunState,
     item: &ItemState,
@@ -158,7 +163,8 @@ fn message(
 ) -> Result<String, Failure> {
     let (answer, partial_state) = answer_of(item, context)?;
     let refused = |error: &dyn std::fmt::Display| Failure::new(Reason::WorkerError, format!("the message: {error}"));
-    let input = &plan_item.inputs.worker_input;
+    let inputs = plan_item.inputs().ok_or_else(no_task)?;
+    let input = &inputs.worker_input;
     match &content.template {
         None => {
             let message = message_without_template(input).map_err(|error| refused(&error))?;
@@ -167,7 +173,7 @@ fn message(
         Some(text) => {
             let template = Template::parse(text).map_err(|error| refused(&error))?;
             let mut keys: Vec<String> = plan_item.needs.keys().cloned().collect();
-            keys.extend(plan_item.inputs.input_refs.keys().cloned());
+            keys.extend(inputs.input_refs.keys().cloned());
             let vars = AgoraVars {
                 run: run.id.to_string(),
                 item: item.id.to_string(),
@@ -258,7 +264,8 @@ fn content(
             return Err(Failure::new(Reason::BlobMissing, format!("the base tree {} has no pack", base.tree)));
         }
     };
-    let changes = if plan_item.inputs.apply_upstream { run.changes(&run.lineage(ix)) } else { Vec::new() };
+    let asked = plan_item.inputs().ok_or_else(no_task)?;
+    let changes = if asked.apply_upstream { run.changes(&run.lineage(ix)) } else { Vec::new() };
     let (_, state) = answer_of(item, context)?;
     let state = state.map(|state| agora_core::canon::to_bytes(&state)).transpose();
     let state = state.map_err(|error| Failure::new(Reason::WorkerError, format!("the partial state: {error}")))?;
@@ -268,7 +275,7 @@ fn content(
         base,
         changes,
         inputs: inputs(item),
-        model: plan_item.inputs.model.as_ref().unwrap_or(&parts.subagent.model).0.clone(),
+        model: asked.model.as_ref().unwrap_or(&parts.subagent.model).0.clone(),
         blocks: blocks(&parts),
         limits,
         resume: resume(item, state.as_deref()),

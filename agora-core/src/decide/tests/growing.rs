@@ -61,7 +61,7 @@ fn open_ended(items: &[Planned]) -> Player {
     player
 }
 
-fn said(records: &[Record]) -> Vec<String> {
+pub(super) fn said(records: &[Record]) -> Vec<String> {
     let shown = |record: &Record| format!("{} {}", record.kind(), record.item().map_or("", |item| item.as_str()));
     records.iter().map(|record| shown(record).trim_end().to_owned()).collect()
 }

@@ -1,9 +1,9 @@
 //! Keys, types, ids, edges.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{found, good, problems, well_formed, with};
-use crate::plan::{Code, parse};
+use crate::plan::{Code, Plan, parse};
 
 #[test]
 fn what_is_no_plan_at_all_is_refused_with_its_place() {
@@ -51,7 +51,6 @@ fn each_value_is_refused_where_it_is_wrong_and_accepted_where_it_is_right() {
         ("/budget", json!({ "tokens": 0 }), "plan-shape", json!({ "tokens": 1 })),
         ("/budget", json!({ "tokens": 1.5 }), "plan-shape", json!({})),
         ("/items/0/id", json!("-a"), "id-syntax", json!("a~1:b@c")),
-        ("/items/0/executor", json!("approval"), "not-available", json!("dispatch-b")),
         ("/items/0/executor", json!("Docker"), "executor-unknown", json!("docker")),
         ("/items/0/depends_on", json!("b"), "plan-shape", json!([])),
         ("/items/0/depends_on", json!(["b"]), "dep-unknown", json!([])),
@@ -172,7 +171,7 @@ fn everything_wrong_is_said_at_once_and_each_item_is_named() {
     let plan = json!({
         "Id": "x", "queue": 1, "items": [
             { "id": "a", "image": "x", "timeoutSeconds": -1, "inputs": { "subagent": "x", "workerinput": 1, "model": [] } },
-            { "id": "b", "dependsOn": ["a"], "executor": "approval" },
+            { "id": "b", "dependsOn": ["a"], "executor": "approval", "inputs": { "question": " " } },
         ]
     });
     let refused = problems(&plan);
@@ -185,7 +184,7 @@ fn everything_wrong_is_said_at_once_and_each_item_is_named() {
             ("plan-shape", "/items/0/inputs/workerinput"),
             ("plan-shape", "/items/0/timeoutSeconds"),
             ("plan-shape", "/items/1/dependsOn"),
-            ("not-available", "/items/1/executor"),
+            ("plan-shape", "/items/1/inputs/question"),
             ("plan-shape", "/queue"),
         ]
     );
@@ -245,6 +244,42 @@ fn what_is_named_twice_counts_once_and_keeps_its_first_place() {
     let item = &parsed.plan.items[0];
     let texts = |names: &[crate::id::Name]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(item.locks, ["b", "a"]);
-    assert_eq!(texts(&item.inputs.env), ["y", "x"]);
-    assert_eq!(texts(item.inputs.capabilities.as_ref().unwrap()), ["y", "x"]);
+    let inputs = item.inputs().unwrap();
+    assert_eq!(texts(&inputs.env), ["y", "x"]);
+    assert_eq!(texts(inputs.capabilities.as_ref().unwrap()), ["y", "x"]);
+}
+
+#[test]
+fn an_approval_asks_a_person_and_takes_nothing_that_runs() {
+    let gated = |approval: Value| {
+        let mut plan = good();
+        plan["items"].as_array_mut().unwrap().push(approval);
+        plan
+    };
+    let right =
+        json!({ "id": "ok", "executor": "approval", "depends_on": ["a"], "inputs": { "question": "Ship it?" } });
+    let parsed = parse(gated(right.clone()).to_string().as_bytes());
+    assert_eq!(parsed.problems, []);
+    let item = &parsed.plan.items[1];
+    assert_eq!((item.inputs(), item.approval().map(|a| a.question.as_str())), (None, Some("Ship it?")));
+    assert_eq!(item.approval().unwrap().to_bytes().unwrap(), br#"{"question":"Ship it?"}"#);
+    assert_eq!(Plan::from_bytes(&parsed.plan.to_bytes().unwrap()).unwrap(), parsed.plan);
+    for (key, value, at) in [
+        ("inputs", json!({}), "/items/1/inputs"),
+        ("inputs", json!({ "question": "" }), "/items/1/inputs/question"),
+        ("inputs", json!({ "question": 1 }), "/items/1/inputs/question"),
+        ("inputs", json!({ "question": "?", "subagent": "code-edit" }), "/items/1/inputs/subagent"),
+        ("resourceLocks", json!(["x"]), "/items/1/resourceLocks"),
+        ("retry", json!({}), "/items/1/retry"),
+        ("timeoutSeconds", json!(60), "/items/1/timeoutSeconds"),
+    ] {
+        let mut wrong = right.clone();
+        wrong[key] = value;
+        let refused = problems(&gated(wrong));
+        assert_eq!(found(&refused), [("plan-shape", at)]);
+        well_formed(&refused);
+    }
+    let mut long = right;
+    long["inputs"]["question"] = json!("x".repeat(4097));
+    assert_eq!(found(&problems(&gated(long))), [("plan-too-large", "/items/1/inputs/question")]);
 }
