@@ -4,17 +4,27 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
+use agora_core::decide::Verdict;
+use agora_core::id::Enc;
+use agora_core::record::CancelVia;
 use agora_engine::Engine;
 use agora_engine::operations::{
-    AnswerArgs, CancelArgs, CancelMode, ForceArgs, InboxRow, OpError, RunRow, StatusArgs, SubmitArgs, Until, View,
-    WatchArgs,
+    AnswerArgs, ApproveArgs, Caller, CancelArgs, CancelMode, ExtendArg, ForceArgs, InboxRow, OpError, RunRow,
+    StatusArgs, SubmitArgs, Until, View, WatchArgs,
 };
 use agora_testkit::simulation::Chaos;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::common::caller;
 use super::machine::World;
 use super::plans::Plan;
+
+/// Why a run may take nothing: it is not there, not open any more, or being stopped.
+const GROWS_NO_MORE: [&str; 4] = ["run-unknown", "run-over", "run-closed", "run-stopping"];
+
+fn extension(plan: &Plan, items: Option<Vec<Value>>) -> SubmitArgs {
+    SubmitArgs { extend: Some(ExtendArg { run_id: plan.id.clone(), items }), ..SubmitArgs::default() }
+}
 
 /// The runs of a schedule and which of them were acknowledged.
 #[derive(Clone)]
@@ -41,14 +51,17 @@ impl Desk {
                 // What is left to do is done by one client alone.
                 std::future::pending::<()>().await;
             }
-            match self.chaos().below(13) {
+            match self.chaos().below(17) {
                 0..4 => self.submit(&engine, self.any()).await,
                 4..6 => self.answer_one(&engine).await,
                 6 => self.cancel(&engine).await,
                 7 => self.hold(&engine).await,
                 8 => self.stale_answer(&engine).await,
                 9 => self.conflict(&engine).await,
-                10 => self.force_one(&engine).await,
+                10..12 => self.extend_one(&engine).await,
+                12 => self.close_one(&engine).await,
+                13 => self.extend_otherwise(&engine).await,
+                14 => self.force_one(&engine).await,
                 _ => self.watch(&engine).await,
             }
         }
@@ -93,6 +106,72 @@ impl Desk {
         }
     }
 
+    /// Gives an open-ended run some of its growth.
+    async fn extend_one(&self, engine: &Engine) {
+        let plan = self.any();
+        if !plan.is_open_ended() || !self.chaos().wants("extend", 1000) {
+            return;
+        }
+        let at = self.chaos().below(u32::try_from(plan.growth.len()).unwrap());
+        self.extend(engine, plan, at as usize).await;
+    }
+
+    /// Extends, again and again the same: acknowledged once, it is there for ever.
+    pub(crate) async fn extend(&self, engine: &Engine, plan: &Plan, at: usize) {
+        let name = format!("{}+{at}", plan.id);
+        let known = self.acknowledged.lock().unwrap().contains(&name);
+        let items = plan.growth[at].clone();
+        let args = SubmitArgs { request_id: Some(name.clone()), ..extension(plan, Some(items)) };
+        match engine.submit(&caller(), args).await {
+            Ok(reply) => {
+                if !known {
+                    self.chaos().step(format!("extended {name}"));
+                }
+                if known && !reply.deduplicated {
+                    self.world.checker.fail(format!("C03: {name} was added anew: {reply:?}"));
+                }
+                let mut ids = plan.growth[at].iter().filter_map(|item| item["id"].as_str());
+                if !self.world.checker.has_items(&plan.id, &mut ids) {
+                    self.world.checker.fail(format!("I1: {name} is acknowledged and not there"));
+                }
+                self.acknowledged.lock().unwrap().insert(name);
+            }
+            Err(error) => self.refused("extend", &error, &GROWS_NO_MORE),
+        }
+    }
+
+    async fn close_one(&self, engine: &Engine) {
+        let plan = self.any();
+        if plan.is_open_ended() && self.chaos().wants("close", 300) {
+            self.close(engine, plan).await;
+        }
+    }
+
+    pub(crate) async fn close(&self, engine: &Engine, plan: &Plan) {
+        let args = SubmitArgs { close: Some(true), ..extension(plan, None) };
+        match engine.submit(&caller(), args).await {
+            Ok(_) => self.chaos().step(format!("closed {}", plan.id)),
+            Err(error) => self.refused("close", &error, &GROWS_NO_MORE),
+        }
+    }
+
+    /// An item of the run with other content, and any item for a run that takes none, are refused.
+    async fn extend_otherwise(&self, engine: &Engine) {
+        if !self.chaos().wants("extend-otherwise", 1000) {
+            return;
+        }
+        let plan = self.any();
+        let mut other = plan.json["items"][0].clone();
+        other["subagentShape"] = json!("another");
+        match engine.submit(&caller(), extension(plan, Some(vec![other]))).await {
+            Ok(reply) => self.world.checker.fail(format!("an item became another: {reply:?}")),
+            Err(error) => {
+                let codes = [&GROWS_NO_MORE[..], &["item-conflict", "run-not-open-ended"]].concat();
+                self.refused("extend", &error, &codes);
+            }
+        }
+    }
+
     async fn inbox(&self, engine: &Engine) -> Vec<InboxRow> {
         let args = StatusArgs { view: Some(View::Inbox), limit: Some(100), ..StatusArgs::default() };
         match engine.status(&caller(), args).await {
@@ -115,6 +194,10 @@ impl Desk {
 
     /// Answers a question, releases a hold, or says that what cannot be stopped is gone.
     async fn answer(&self, engine: &Engine, row: &InboxRow) {
+        if row.kind == "approval" {
+            self.decide(engine, row).await;
+            return;
+        }
         if let ("stopping_unverified", Some(item)) = (row.kind.as_str(), &row.item_id) {
             return self.force(engine, &row.run_id, item, true).await;
         }
@@ -125,6 +208,26 @@ impl Desk {
         // Somebody else may have been faster, or the item or run ended.
         if let Err(error) = engine.answer(&caller(), args).await {
             self.refused("answer", &error, &["question-unknown", "not-held", "run-over"]);
+        }
+    }
+
+    /// Approves or rejects as a person; what an agent says to it changes nothing.
+    async fn decide(&self, engine: &Engine, row: &InboxRow) {
+        let (run_id, item_id) = (row.run_id.clone(), row.item_id.clone().unwrap_or_default());
+        let reject = self.chaos().wants("reject", 300);
+        let verdict = if reject { Verdict::Rejected } else { Verdict::Approved };
+        let args = ApproveArgs { run_id, item_id, verdict, note: reject.then(|| "no".to_owned()), request_id: None };
+        if self.chaos().wants("agent-approves", 300) {
+            let agent = Caller { actor: Enc::encode("agent:mallory"), via: CancelVia::Mcp, ..caller() };
+            match engine.approve(&agent, args.clone()).await {
+                Ok(reply) => self.world.checker.fail(format!("an agent approves: {reply:?}")),
+                Err(error) => self.refused("approve", &error, &["approval-for-people"]),
+            }
+        }
+        match engine.approve(&caller(), args).await {
+            Ok(reply) => self.chaos().step(format!("{} {} {:?}", reply.state, reply.run_id, reply.item_id)),
+            // Somebody else may have been faster, or the item or run ended.
+            Err(error) => self.refused("approve", &error, &["approval-unknown", "run-over"]),
         }
     }
 
@@ -149,7 +252,7 @@ impl Desk {
             }
             Err(error) => {
                 self.chaos().fired_too("force-too-early");
-                let expected = ["stop-not-unverified", "item-over", "run-over", "run-unknown"];
+                let expected = ["stop-not-unverified", "item-over", "item-unknown", "run-over", "run-unknown"];
                 self.refused("force", &error, &expected);
             }
         }
@@ -169,7 +272,7 @@ impl Desk {
             ..AnswerArgs::default()
         };
         if let Err(error) = engine.answer(&caller(), args).await {
-            let expected = ["question-unknown", "run-unknown", "run-over"];
+            let expected = ["question-unknown", "approval-wanted", "run-unknown", "run-over"];
             self.refused("answer", &error, &expected);
         }
     }
@@ -191,7 +294,7 @@ impl Desk {
         };
         match engine.cancel(&caller(), args).await {
             Ok(reply) => self.chaos().step(format!("cancelled {} {:?}: {}", plan.id, reply.item_id, reply.state)),
-            Err(error) => self.refused("cancel", &error, &["run-unknown", "run-over", "item-over"]),
+            Err(error) => self.refused("cancel", &error, &["run-unknown", "run-over", "item-over", "item-unknown"]),
         }
     }
 

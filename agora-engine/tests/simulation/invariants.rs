@@ -36,6 +36,8 @@ struct Item {
     /// When its running attempt was first asked to stop.
     stop_asked: Option<Time>,
     open_question: Option<u64>,
+    /// A person said so.
+    approved: bool,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ struct Run {
     items: BTreeMap<String, Item>,
     logged: bool,
     held: bool,
+    closed: bool,
     completed: bool,
 }
 
@@ -98,6 +101,12 @@ impl Checker {
     /// Whether a run was ever opened.
     pub(crate) fn has(&self, run: &str) -> bool {
         self.model.lock().unwrap().runs.contains_key(run)
+    }
+
+    /// Whether a run has these items.
+    pub(crate) fn has_items<'a>(&self, run: &str, mut items: impl Iterator<Item = &'a str>) -> bool {
+        let model = self.model.lock().unwrap();
+        model.runs.get(run).is_some_and(|run| items.all(|item| run.items.contains_key(item)))
     }
 
     /// Whether every run that was opened is completed.
@@ -173,13 +182,21 @@ impl Checker {
         match kind.as_str() {
             "run.opened" | "question.asked" => {}
             "items.added" => {
-                for name in plan.items.keys() {
+                let grows = body["cause"] == "extend";
+                if grows && (!plan.is_open_ended() || run.closed) {
+                    return Err("C13: a run grows that takes nothing".to_owned());
+                }
+                for name in body["items"].as_array().into_iter().flatten().map(|item| text(&item["id"])) {
+                    if !plan.items.contains_key(&name) {
+                        return Err("an item that nobody submitted".to_owned());
+                    }
                     let item = Item { state: "pending".to_owned(), ..Item::default() };
                     if run.items.insert(name.clone(), item).is_some() {
                         return Err("an item is added twice".to_owned());
                     }
                 }
             }
+            "run.closed" => run.closed = true,
             "run.logged" => run.logged = true,
             "hold.set" => {
                 run.held = true;
@@ -191,6 +208,9 @@ impl Checker {
             "hold.released" => run.held = false,
             "run.completed" => {
                 run.completed = true;
+                if plan.is_open_ended() && !run.closed {
+                    return Err("a run is completed that may grow".to_owned());
+                }
                 let terminal = ["done", "failed", "skipped", "cancelled", "denied"];
                 if !states.values().all(|state| terminal.contains(&state.as_str())) {
                     return Err("I8: a run is completed before its items".to_owned());
@@ -217,7 +237,10 @@ impl Checker {
             "question.answered" => {
                 let asked = body["asked"].as_u64();
                 let item = run.items.values_mut().find(|item| item.open_question == asked && asked.is_some());
-                item.ok_or("C13: an answer to no open question")?.open_question = None;
+                let item = item.ok_or("C13: an answer to no open question")?;
+                item.open_question = None;
+                let by_a_person = text(&entry["actor"]).starts_with("human:");
+                item.approved = body["decision"] == "approved" && by_a_person;
             }
             _ => {
                 let before = state_of(&name);
@@ -246,6 +269,7 @@ impl Checker {
                             (item.done > 0, "C01: an accepted item runs again"),
                             (item.cancel_asked, "C06: a lease after a cancel"),
                             (held, "a lease in a held run"),
+                            (plan.approvals.contains(&name), "a lease of what a person decides"),
                             (!logged, "a lease before the log vouches for the run"),
                             (!deps.iter().all(|dep| state_of(dep) == "done"), "I3: a lease before its dependencies"),
                         ];
@@ -286,6 +310,9 @@ impl Checker {
                     "item.done" => {
                         "done".clone_into(&mut item.state);
                         item.done += 1;
+                        if plan.approvals.contains(&name) && !item.approved {
+                            return Err("an approval is done without a person".to_owned());
+                        }
                         if item.done > 1 || item.cancel_asked {
                             return Err("I2: accepted twice, or after a cancel".to_owned());
                         }

@@ -29,13 +29,15 @@ const SCHEDULES: u64 = 200;
 /// The schedule in which one fault after the other strikes: two runs, a question, a cancel.
 const SWEEP_SEED: u64 = 3;
 /// Every kind of fault: one that never strikes is no test.
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 41] = [
+    "agent-approves",
     "answer-stale",
     "blob-full",
     "blob-read",
     "cancel",
     "client-gone",
     "clock-jump",
+    "close",
     "crash-after-commit",
     "crash-after-effect",
     "crash-any-time",
@@ -44,6 +46,8 @@ const KINDS: [&str; 36] = [
     "disk-failed",
     "disk-full",
     "end-told-twice",
+    "extend",
+    "extend-otherwise",
     "force-too-early",
     "forced",
     "hold",
@@ -56,6 +60,7 @@ const KINDS: [&str; 36] = [
     "outcome-cancelled-by-nobody",
     "outcome-of-another-fence",
     "park",
+    "reject",
     "remove-fails",
     "stop-never",
     "stop-slow",

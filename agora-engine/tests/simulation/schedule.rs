@@ -137,6 +137,12 @@ async fn settle(home: &Path, desk: &Desk) {
     loop {
         for plan in desk.plans.iter() {
             desk.submit(&engine, plan).await;
+            for at in 0..plan.growth.len() {
+                desk.extend(&engine, plan, at).await;
+            }
+            if plan.is_open_ended() {
+                desk.close(&engine, plan).await;
+            }
         }
         desk.settle(&engine).await;
         let runs = desk.runs(&engine).await;
