@@ -18,7 +18,7 @@ pub(super) async fn sweep(parts: &Parts) -> bool {
     let interrupted = interrupted(&attempts);
     let (mut seen, mut lists, mut swept) = (BTreeSet::new(), Vec::new(), true);
     for target in parts.config.targets.values().filter(|target| seen.insert(target.provider.as_str())) {
-        let listed = match world.providers.compute(&world.home, target) {
+        let listed = match world.compute(target) {
             Ok(provider) => provider.list().await.map(|found| (provider, found)),
             Err(error) => Err(error),
         };

@@ -357,7 +357,7 @@ impl Loop {
         let world = self.parts.world.clone();
         let target = self.parts.config.targets.values().next().cloned().unwrap_or_default();
         self.tasks.spawn(async move {
-            let removed = match world.providers.compute(&world.home, &target) {
+            let removed = match world.compute(&target) {
                 Ok(provider) => provider.remove(&attempt).await,
                 Err(error) => Err(error),
             };
@@ -450,7 +450,7 @@ impl Loop {
 pub(crate) async fn probe(config: &Config, world: &World) -> BTreeMap<Enc, String> {
     let mut down = BTreeMap::new();
     for (name, target) in &config.targets {
-        let offered = match world.providers.compute(&world.home, target) {
+        let offered = match world.compute(target) {
             Ok(provider) => provider.isolation(target).await.map(|_| ()),
             Err(error) => Err(error),
         };
