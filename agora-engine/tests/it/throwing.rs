@@ -1,4 +1,4 @@
-//! C07: a provider that panics fails the attempt it was asked for, and nothing else.
+//! C07: a provider that panics fails the attempt it was asked for, and nothing else; and one that is slow to remove has its time.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -184,4 +184,21 @@ async fn an_attempt_whose_task_panics_fails_and_is_tried_again() {
     assert!(states(&engine, "run").await[0].ends_with(": done"));
     check(&engine, &["run"]).await;
     driver.stop().await;
+}
+
+/// A driver that ends because nothing is left to do leaves no folder of an attempt that ended.
+#[tokio::test]
+async fn a_driver_that_ends_sees_removals_through() {
+    let home = Home::new().await;
+    let provider = Wrapped::new(&[], 0);
+    let engine = home.open_through(Arc::clone(&provider) as _).await;
+    let driver = engine.drive();
+    submit(&engine, fan_out("run", 2)).await;
+    assert!(within(driver.idle()).await);
+    within(provider.removing.acquire_many(2)).await.unwrap().forget();
+    let stopped = tokio::spawn(driver.stop());
+    assert!(!provider.inner.list().await.unwrap().is_empty(), "what is removed late is there");
+    provider.removals.add_permits(2);
+    within(stopped).await.unwrap();
+    assert_eq!(provider.inner.list().await.unwrap(), []);
 }
