@@ -325,6 +325,9 @@ impl Loop {
                 let _ = control.stop.send(true);
             }
         }
+        for (_, (control, _)) in self.live.iter().filter(|(attempt, _)| turn.aside.contains(&attempt.run)) {
+            let _ = control.stop.send(true);
+        }
         for attempt in turn.removes {
             self.remove(attempt);
         }
