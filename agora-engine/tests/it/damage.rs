@@ -241,6 +241,39 @@ async fn a_run_that_is_damaged_while_it_is_driven_stops_nothing_else() {
     assert!(rows.iter().all(|row| row.run_id.as_deref() == Some("broken")) && !rows.is_empty(), "{rows:?}");
 }
 
+/// What an attempt of a damaged run has brought is not lost with it: it is collected once the run is whole again.
+#[tokio::test]
+async fn what_a_damaged_run_has_brought_is_there_once_it_is_whole() {
+    let home = Home::new().await;
+    home.compute.hold_all();
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, fan_out("run", 1)).await;
+    within(async {
+        while bodies(home.path(), "attempt.started").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    driver.stop().await;
+    home.compute.release_all();
+    sql(
+        &home,
+        "INSERT INTO entries (run, seq, bytes, leaf) SELECT run, max(seq) + 1, x'00', zeroblob(32) FROM entries",
+    );
+    let engine = home.open().await;
+    let driver = engine.drive();
+    assert!(within(driver.idle()).await);
+    driver.stop().await;
+    sql(&home, "DELETE FROM entries WHERE bytes = x'00'");
+    let engine = home.open().await;
+    let driver = engine.drive();
+    assert_eq!(wait_end(&engine, &["run"]).await[0].state, "done");
+    assert_eq!(home.compute.started(), 1, "its first attempt's result counts");
+    check(&engine, &["run"]).await;
+    driver.stop().await;
+}
+
 fn bodies_of_log(home: &Home, kind: &str) -> usize {
     let conn = Connection::open(home.path().join("store.db")).unwrap();
     let mut rows = conn.prepare("SELECT bytes FROM log").unwrap();
