@@ -9,7 +9,7 @@ verify:
 
 # the quick part of it
 check:
-    AGORA_CI_WITHOUT="schedules needs_root example_hello example_fan_out examples_as_user peers" .ci/run
+    AGORA_CI_WITHOUT="schedules crashes needs_root example_hello example_fan_out examples_as_user peers" .ci/run
 
 test:
     cargo test --workspace
@@ -17,6 +17,11 @@ test:
 # random schedules, each from a seed: AGORA_SEED=… AGORA_SCHEDULES=… just simulate
 simulate:
     cargo test -p agora-engine --test simulation -- --nocapture
+
+# real programs, killed at random moments: AGORA_SEED=… AGORA_KILLS=… just crash
+crash:
+    cargo build -p agora-mcp -p agora-worker -p agora-jail
+    cargo test -p agora-admin --test crashes -- --nocapture
 
 lint:
     cargo clippy --workspace --all-targets -- -D warnings

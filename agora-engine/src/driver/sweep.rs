@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use agora_core::id::RunId;
 use agora_core::seam::{ComputeProvider, Found};
 use agora_core::state::ItemState;
 use agora_core::worker::AttemptId;
@@ -18,7 +19,7 @@ pub(super) async fn sweep(parts: &Parts) -> bool {
     let interrupted = interrupted(&attempts);
     let (mut seen, mut lists, mut swept) = (BTreeSet::new(), Vec::new(), true);
     for target in parts.config.targets.values().filter(|target| seen.insert(target.provider.as_str())) {
-        let listed = match world.providers.compute(&world.home, target) {
+        let listed = match world.compute(target) {
             Ok(provider) => provider.list().await.map(|found| (provider, found)),
             Err(error) => Err(error),
         };
@@ -30,16 +31,16 @@ pub(super) async fn sweep(parts: &Parts) -> bool {
             }
         }
     }
-    let Ok(leased) = leased(&parts.journal).await else { return false };
+    let Ok((leased, aside)) = leased(&parts.journal).await else { return false };
     for (provider, found) in lists {
-        swept &= sweep_provider(provider.as_ref(), found, &leased).await;
+        swept &= sweep_provider(provider.as_ref(), found, &leased, &aside).await;
     }
     sweep_interrupted(&attempts, interrupted, &leased);
     swept
 }
 
-/// The attempts that hold a lease.
-async fn leased(journal: &Journal) -> Result<BTreeSet<AttemptId>, StoreError> {
+/// The attempts that hold a lease, and the runs of which that is not known since they are damaged.
+async fn leased(journal: &Journal) -> Result<(BTreeSet<AttemptId>, BTreeSet<RunId>), StoreError> {
     journal
         .call(|ledger| {
             let running = ledger.board_ref().runs().flat_map(|run| {
@@ -50,13 +51,19 @@ async fn leased(journal: &Journal) -> Result<BTreeSet<AttemptId>, StoreError> {
                 };
                 run.items.iter().filter_map(current).collect::<Vec<_>>()
             });
-            Ok(running.collect::<BTreeSet<_>>())
+            Ok((running.collect(), ledger.aside().clone()))
         })
         .await
 }
 
-/// Ends and removes what nobody leases, and says whether all of it is gone.
-async fn sweep_provider(provider: &dyn ComputeProvider, found: Vec<Found>, leased: &BTreeSet<AttemptId>) -> bool {
+/// Ends and removes what nobody leases, and says whether all of it is gone. What a damaged run's attempts left stays: once the
+/// run is whole again, it may be its result.
+async fn sweep_provider(
+    provider: &dyn ComputeProvider,
+    found: Vec<Found>,
+    leased: &BTreeSet<AttemptId>,
+    aside: &BTreeSet<RunId>,
+) -> bool {
     let mut swept = true;
     for orphan in found.into_iter().filter(|found| !leased.contains(&found.attempt)) {
         if let Some(handle) = orphan.handle.filter(|_| orphan.alive)
@@ -64,6 +71,9 @@ async fn sweep_provider(provider: &dyn ComputeProvider, found: Vec<Found>, lease
         {
             tracing::error!(%handle, %error, "a box that nobody leases cannot be ended");
             swept = false;
+            continue;
+        }
+        if aside.contains(&orphan.attempt.run) {
             continue;
         }
         if let Err(error) = provider.remove(&orphan.attempt).await {

@@ -32,6 +32,8 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 const SIGN_PAUSE: Duration = Duration::from_secs(5);
 /// How often targets that are down are asked again while runs are open.
 const PROBE_PAUSE: Duration = Duration::from_secs(30);
+/// How long a driver that ends waits for the removal of folders that it has begun; the next one removes what is left.
+const REMOVE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long it waits before it sweeps again what could not be swept.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
 /// The longest sleep of a timer: a day.
@@ -155,6 +157,8 @@ struct Loop {
     live: BTreeMap<AttemptId, (Control, AbortHandle)>,
     /// All that is performed; it ends with the loop.
     tasks: JoinSet<()>,
+    /// Removals of what ended attempts left. Nothing waits for them but the end of the loop.
+    removals: JoinSet<()>,
     reading: BTreeMap<RunId, Wanted>,
     logging: BTreeSet<RunId>,
     sealing: BTreeSet<RunId>,
@@ -171,6 +175,7 @@ impl Loop {
             known: Arc::new(Mutex::new(known)),
             live: BTreeMap::new(),
             tasks: JoinSet::new(),
+            removals: JoinSet::new(),
             reading: BTreeMap::new(),
             logging: BTreeSet::new(),
             sealing: BTreeSet::new(),
@@ -237,6 +242,7 @@ impl Loop {
             () = timer => {}
         }
         while self.tasks.try_join_next().is_some() {}
+        while self.removals.try_join_next().is_some() {}
         self.drain(pending);
         if !pending.is_empty() && pending.iter().all(|input| matches!(input, Input::Started(..))) {
             // Nothing waits for a start to be recorded, and after a crash it is found again: a short attempt's end may
@@ -319,6 +325,9 @@ impl Loop {
                 let _ = control.stop.send(true);
             }
         }
+        for (_, (control, _)) in self.live.iter().filter(|(attempt, _)| turn.aside.contains(&attempt.run)) {
+            let _ = control.stop.send(true);
+        }
         for attempt in turn.removes {
             self.remove(attempt);
         }
@@ -356,8 +365,8 @@ impl Loop {
     fn remove(&mut self, attempt: AttemptId) {
         let world = self.parts.world.clone();
         let target = self.parts.config.targets.values().next().cloned().unwrap_or_default();
-        self.tasks.spawn(async move {
-            let removed = match world.providers.compute(&world.home, &target) {
+        self.removals.spawn(async move {
+            let removed = match world.compute(&target) {
                 Ok(provider) => provider.remove(&attempt).await,
                 Err(error) => Err(error),
             };
@@ -430,9 +439,15 @@ impl Loop {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).capacity.down = down;
     }
 
-    /// Ends the loop's own tasks. Boxes go on.
+    /// Ends the loop's own tasks. Boxes go on. What is being removed is removed: who ends because nothing is left to do must
+    /// not leave half a folder to a driver that may never come.
     async fn end(mut self) {
         self.tasks.shutdown().await;
+        let removed = async { while self.removals.join_next().await.is_some() {} };
+        if tokio::time::timeout(REMOVE_TIME_MAX, removed).await.is_err() {
+            tracing::warn!(left = self.removals.len(), "folders of ended attempts are left behind");
+        }
+        self.removals.shutdown().await;
         self.live.clear();
         // A ledger that cannot be asked any more needs nothing.
         let _ = self
@@ -450,7 +465,7 @@ impl Loop {
 pub(crate) async fn probe(config: &Config, world: &World) -> BTreeMap<Enc, String> {
     let mut down = BTreeMap::new();
     for (name, target) in &config.targets {
-        let offered = match world.providers.compute(&world.home, target) {
+        let offered = match world.compute(target) {
             Ok(provider) => provider.isolation(target).await.map(|_| ()),
             Err(error) => Err(error),
         };

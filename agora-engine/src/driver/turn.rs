@@ -69,6 +69,8 @@ pub(super) struct Turn {
     pub(super) wants: Vec<(RunId, Wanted)>,
     /// Runs that the log must vouch for.
     pub(super) unlogged: Vec<RunId>,
+    /// Runs that are damaged: what runs of theirs is to be stopped, since nobody holds their locks any more.
+    pub(super) aside: BTreeSet<RunId>,
     /// When a retry is due.
     pub(super) due: Option<Time>,
     /// Whether there may be more to lease at once.
@@ -121,6 +123,7 @@ fn is_of_an_input(error: &StoreError) -> bool {
         | StoreError::Busy
         | StoreError::ReadOnly
         | StoreError::Corrupt(_)
+        | StoreError::CorruptRun(_)
         | StoreError::Sqlite(_)
         | StoreError::Closed => false,
     }
@@ -160,6 +163,7 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
         sort(tx.ledger(), config, known, effects, &mut turn)?;
         turn.due = tx.ledger().board_ref().next_due();
         turn.open = tx.ledger().board_ref().runs().count();
+        turn.aside = tx.ledger().aside().clone();
         Ok(turn)
     })?;
     // Once, also where a turn is taken input by input.
@@ -221,6 +225,11 @@ fn commit(
     let state = match tx.run(run) {
         Ok(state) => state,
         Err(StoreError::NoRun(_)) => return Ok(Vec::new()),
+        Err(error @ StoreError::CorruptRun(_)) => {
+            // The run stands still until it is whole again, and then it is joined with what is left of it.
+            tracing::warn!(%run, %error, "an input changes nothing");
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error),
     };
     match decide(state) {

@@ -33,6 +33,9 @@ pub(crate) enum StoreError {
     /// Its bytes are damaged.
     #[error("store.db is damaged: {0}")]
     Corrupt(String),
+    /// What it has of one run is damaged; the others may be whole.
+    #[error("store.db is damaged: {0}")]
+    CorruptRun(String),
     /// Anything else that SQLite says.
     #[error("store.db does not answer: {0}")]
     Sqlite(String),
@@ -92,7 +95,9 @@ impl From<rusqlite::Error> for StoreError {
 impl Coded for StoreError {
     fn class(&self) -> Class {
         match self {
-            Self::Foreign | Self::Newer { .. } | Self::ReadOnly | Self::Corrupt(_) => Class::Operator,
+            Self::Foreign | Self::Newer { .. } | Self::ReadOnly | Self::Corrupt(_) | Self::CorruptRun(_) => {
+                Class::Operator
+            }
             Self::Full | Self::Busy => Class::Later,
             Self::Closed | Self::Sqlite(_) | Self::Entry(_) | Self::Illegal(_) => Class::Bug,
             Self::Refused(refusal) => refusal.class(),
@@ -106,7 +111,7 @@ impl Coded for StoreError {
             Self::Full => "disk-full",
             Self::Busy => "store-busy",
             Self::ReadOnly => "store-read-only",
-            Self::Corrupt(_) => "store-damaged",
+            Self::Corrupt(_) | Self::CorruptRun(_) => "store-damaged",
             Self::Sqlite(_) => "store-failed",
             Self::Entry(_) => "entry-invalid",
             Self::Illegal(_) => "record-illegal",
@@ -122,7 +127,7 @@ impl Coded for StoreError {
             Self::Full => "free some disk space; what was accepted is kept and goes on".to_owned(),
             Self::Busy => "call again".to_owned(),
             Self::ReadOnly => "give the user that runs agora write access to its home".to_owned(),
-            Self::Corrupt(_) => {
+            Self::Corrupt(_) | Self::CorruptRun(_) => {
                 "keep a copy of the home and restore the last backup; `agora-admin doctor` names all that is damaged"
                     .to_owned()
             }

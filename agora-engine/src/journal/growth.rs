@@ -80,7 +80,7 @@ impl Ledger {
     /// The items that the entry of a run at this position adds, as far as they are stored and what it says.
     pub(super) fn read_growth(&self, id: &RunId, key: i64, seq: u64, added: &Added) -> Result<Vec<Item>, StoreError> {
         read_grown(added, self.growth_at(key, seq)?.as_deref())
-            .map_err(|why| StoreError::Corrupt(format!("entry {seq} of the run {id}: {why}")))
+            .map_err(|why| StoreError::CorruptRun(format!("entry {seq} of the run {id}: {why}")))
     }
 
     fn growth_at(&self, key: i64, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use agora_core::audit::merkle::Frontier;
 use agora_core::choose::Board;
+use agora_core::error::Coded as _;
 use agora_core::id::{Digest, Enc, Hash, ItemId, RunId};
 use agora_core::plan::{Item, Plan};
 use agora_core::record::{Entry, Record};
@@ -82,6 +83,8 @@ pub(crate) struct Ledger {
     follow: bool,
     /// Runs that other processes appended to, or that were loaded, since the driver last took them.
     touched: BTreeSet<RunId>,
+    /// Runs that were let go because what the store has of them is damaged. The next driver tries them again.
+    aside: BTreeSet<RunId>,
 }
 
 impl Ledger {
@@ -99,6 +102,7 @@ impl Ledger {
             version: None,
             follow: false,
             touched: BTreeSet::new(),
+            aside: BTreeSet::new(),
         })
     }
 
@@ -120,6 +124,7 @@ impl Ledger {
     /// Keeps all open runs from now on.
     pub(crate) fn follow(&mut self) -> Result<(), StoreError> {
         self.follow = true;
+        self.aside.clear();
         self.forget();
         self.catch_up()
     }
@@ -149,11 +154,8 @@ impl Ledger {
             self.seen = self.conn.query_row("SELECT coalesce(max(pos), 0) FROM entries", [], |row| row.get(0))?;
             if self.follow {
                 for id in self.unsealed()? {
-                    self.load(&id)?;
-                    // What was completed before this driver may have been sealed too; then its row is not to be believed.
-                    if let Some(run) = self.board.run(&id).filter(|run| run.completed.is_some()) {
-                        self.refuse_second_seal(&id, run.opened.log_seq)?;
-                    }
+                    let loaded = self.load_owed(&id);
+                    self.unless_damaged(&id, loaded)?;
                 }
             }
         } else {
@@ -161,6 +163,32 @@ impl Ledger {
         }
         self.version = Some(version);
         Ok(())
+    }
+
+    /// Loads a run that is not sealed, as its row says.
+    fn load_owed(&mut self, id: &RunId) -> Result<(), StoreError> {
+        self.load(id)?;
+        // What was completed before this driver may have been sealed too; then its row is not to be believed.
+        match self.board.run(id).filter(|run| run.completed.is_some()) {
+            Some(run) => self.refuse_second_seal(id, run.opened.log_seq),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets a run aside that is damaged: it stands still, and nothing else does.
+    fn unless_damaged(&mut self, id: &RunId, done: Result<(), StoreError>) -> Result<(), StoreError> {
+        let Err(error @ StoreError::CorruptRun(_)) = done else { return done };
+        self.drop_run(id);
+        self.touched.remove(id);
+        if self.aside.insert(id.clone()) && self.follow {
+            tracing::error!(run = %id, %error, code = error.code(), "this run stands still, the others go on");
+        }
+        Ok(())
+    }
+
+    /// The runs that are set aside since they are damaged.
+    pub(crate) fn aside(&self) -> &BTreeSet<RunId> {
+        &self.aside
     }
 
     fn unsealed(&self) -> Result<Vec<RunId>, StoreError> {
@@ -176,28 +204,38 @@ impl Ledger {
             .query_map([self.seen], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get::<_, Vec<u8>>(3)?, row.get(4)?))
             })?
-            .collect::<Result<Vec<(i64, i64, i64, Vec<u8>, [u8; 32])>, _>>()?;
+            .collect::<Result<Vec<(i64, i64, i64, Vec<u8>, Vec<u8>)>, _>>()?;
         drop(statement);
         for (pos, key, seq, bytes, leaf) in rows {
             match self.keys.get(&key).cloned() {
                 Some(id) => {
                     let known = self.board.run(&id).map_or(0, |run| run.next_seq);
                     if u64::try_from(seq).unwrap_or(0) >= known {
-                        let entry = Entry::from_bytes(&bytes).map_err(|error| damaged(&id, seq, &error))?;
-                        self.learn_stored(&id, &entry)?;
-                        self.apply(&id, &entry, Hash(leaf)).map_err(|error| damaged(&id, seq, &error))?;
-                        self.touched.insert(id);
+                        self.touched.insert(id.clone());
+                        let applied = self.apply_read(&id, seq, &bytes, &leaf);
+                        self.unless_damaged(&id, applied)?;
                     }
                 }
                 None if self.follow => {
                     let id: String =
                         self.conn.query_row("SELECT id FROM runs WHERE key = ?1", [key], |row| row.get(0))?;
-                    self.load(&run_id(&id)?)?;
+                    let id = run_id(&id)?;
+                    let loaded = self.load_owed(&id);
+                    self.unless_damaged(&id, loaded)?;
                 }
                 None => {}
             }
             self.seen = pos;
         }
+        Ok(())
+    }
+
+    /// Applies an entry that another process appended, as the store has it.
+    fn apply_read(&mut self, id: &RunId, seq: i64, bytes: &[u8], leaf: &[u8]) -> Result<(), StoreError> {
+        let entry = Entry::from_bytes(bytes).map_err(|error| damaged(id, seq, &error))?;
+        let leaf = leaf.try_into().map_err(|error| damaged(id, seq, &error))?;
+        self.learn_stored(id, &entry)?;
+        self.apply(id, &entry, Hash(leaf)).map_err(|error| damaged(id, seq, &error))?;
         Ok(())
     }
 
@@ -229,14 +267,17 @@ impl Ledger {
         if self.metas.contains_key(id) {
             return Ok(());
         }
-        let row: Option<(i64, Vec<u8>, Option<String>)> = self
+        let row: Option<(i64, Option<Vec<u8>>, Option<String>)> = self
             .conn
-            .prepare_cached("SELECT r.key, p.bytes, r.place FROM runs r JOIN plans p ON p.run = r.key WHERE r.id = ?1")?
+            .prepare_cached(
+                "SELECT r.key, p.bytes, r.place FROM runs r LEFT JOIN plans p ON p.run = r.key WHERE r.id = ?1",
+            )?
             .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let (key, plan, place) = row.ok_or_else(|| StoreError::NoRun(id.to_string()))?;
+        let plan = plan.ok_or_else(|| StoreError::CorruptRun(format!("the plan of the run {id} is not kept")))?;
         let mut plan = Plan::from_bytes(&plan)
-            .map_err(|error| StoreError::Corrupt(format!("the stored plan of the run {id}: {error}")))?;
+            .map_err(|error| StoreError::CorruptRun(format!("the stored plan of the run {id}: {error}")))?;
         let (state, frontier, leaf) = self.replay(id, key, &mut plan)?;
         self.metas.insert(id.clone(), RunMeta::new(key, plan, &state, frontier, leaf, place));
         self.keys.insert(key, id.clone());
@@ -271,7 +312,9 @@ impl Ledger {
                 (None, Record::RunOpened(opened)) => {
                     state = Some(RunState::open(id.clone(), entry.actor, entry.at, *opened, knobs(&plan.items)));
                 }
-                (None, other) => return Err(StoreError::Corrupt(format!("the run {id} starts with {}", other.kind()))),
+                (None, other) => {
+                    return Err(StoreError::CorruptRun(format!("the run {id} starts with {}", other.kind())));
+                }
                 (Some(state), record) => {
                     if let Some(added) = grown(&record) {
                         let items = self.read_growth(id, key, entry.seq, added)?;
@@ -285,13 +328,15 @@ impl Ledger {
             last = leaf;
             seq += 1;
         }
-        let state = state.ok_or_else(|| StoreError::Corrupt(format!("the run {id} has no entries")))?;
+        let state = state.ok_or_else(|| StoreError::CorruptRun(format!("the run {id} has no entries")))?;
         Ok((state, frontier, last))
     }
 
     /// Lets a run go from memory if nobody needs it any more. A driver keeps what is not sealed yet: it owes the seal.
     pub(crate) fn release(&mut self, id: &RunId) {
-        let owed = self.follow && self.metas.get(id).is_some_and(|meta| self.is_unsealed(meta.key));
+        let owed = self.follow
+            && !self.aside.contains(id)
+            && self.metas.get(id).is_some_and(|meta| self.is_unsealed(meta.key));
         if !owed {
             self.drop_run(id);
         }
@@ -378,7 +423,7 @@ impl Ledger {
 
 /// An entry that was stored well and cannot be read, or does not fit what comes before it.
 fn damaged(id: &RunId, seq: i64, why: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Corrupt(format!("entry {seq} of the run {id}: {why}"))
+    StoreError::CorruptRun(format!("entry {seq} of the run {id}: {why}"))
 }
 
 /// Reads an id that the store holds.

@@ -393,7 +393,7 @@ impl Ledger {
     /// Refuses a run whose row says that it is not sealed, and whose seal is in the log, after its opening there.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`], naming the run.
+    /// [`StoreError::CorruptRun`], naming the run.
     pub(crate) fn refuse_second_seal(&self, id: &RunId, opened: u64) -> Result<(), StoreError> {
         let from = i64::try_from(opened).unwrap_or(i64::MAX);
         let mut statement =
@@ -403,7 +403,7 @@ impl Ledger {
             let record = LogEntry::from_bytes(&bytes?).map(|entry| entry.record);
             if matches!(record, Ok(LogRecord::RunSealed { run, .. }) if run == *id) {
                 let what = format!("the log has the seal of the run {id}, and its row says that it is not sealed");
-                return Err(StoreError::Corrupt(what));
+                return Err(StoreError::CorruptRun(what));
             }
         }
         Ok(())

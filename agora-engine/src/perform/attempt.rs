@@ -16,6 +16,7 @@ use agora_core::worker::{AttemptId, Failure, FailureClass, Reason};
 use tokio::sync::{mpsc, watch};
 
 use super::assignment::{Assignment, Content};
+use super::guard::caught;
 use super::{collect, prepare};
 use crate::driver::Input;
 use crate::host::Host;
@@ -55,7 +56,7 @@ pub(crate) async fn life(world: World, assignment: Assignment, mut stop: watch::
     // By the clock that nobody turns; a driver that comes later derives it from the record again.
     let left = Duration::from_millis(assignment.deadline.ms_since(world.host.now())) + DEADLINE_GRACE;
     let deadline = tokio::time::sleep(left);
-    let living = live(&world, &assignment, &mut stop);
+    let living = caught(live(&world, &assignment, &mut stop));
     tokio::pin!(deadline, living);
     let lived = tokio::select! {
         biased;
@@ -67,11 +68,24 @@ pub(crate) async fn life(world: World, assignment: Assignment, mut stop: watch::
         }
     };
     let finish = match lived {
-        Ok(finish) => finish,
-        Err(failure) => failed(&world, &assignment, &failure),
+        Ok(Ok(finish)) => finish,
+        Ok(Err(failure)) => failed(&world, &assignment, &failure),
+        // Without an end its item would run for ever.
+        Err(words) => failed(&world, &assignment, &broke_off(&world, &assignment, &words).await),
     };
     // The driver may be gone; then the next one collects again.
     let _ = world.inputs.send(Input::Finished(Box::new(finish)));
+}
+
+/// Ends what an attempt launched that the engine itself broke off (I10), and says why it failed.
+async fn broke_off(world: &World, assignment: &Assignment, words: &str) -> Failure {
+    match opened(world, assignment).await {
+        Ok(provider) => stop_unrecorded(provider.as_ref(), assignment).await,
+        Err(error) => {
+            tracing::warn!(attempt = %describe(&assignment.attempt), detail = %error.detail, "not swept");
+        }
+    }
+    Failure::new(Reason::WorkerError, format!("the engine broke off: {words}"))
 }
 
 async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver<bool>) -> Result<Finish, Failure> {
@@ -112,7 +126,7 @@ async fn live(world: &World, assignment: &Assignment, stop: &mut watch::Receiver
 async fn opened(world: &World, assignment: &Assignment) -> Result<Arc<dyn ComputeProvider>, Failure> {
     let mut pause = PAUSE_MIN;
     loop {
-        match world.providers.compute(&world.home, &assignment.target) {
+        match world.compute(&assignment.target) {
             Ok(provider) => return Ok(provider),
             Err(error) if assignment.handle.is_none() => return Err(compute_failure(&error)),
             Err(error) => {

@@ -1,12 +1,14 @@
 //! From an effect to the world and back: what an attempt is made of, its life, and what it left.
 //!
 //! `context.rs` reads what a run is bound to; `assignment.rs` says all of one attempt; `prepare.rs` lays out its folder;
-//! `attempt.rs` lives its life; `left.rs` reads what it left, `collect.rs` checks it; `seal.rs` signs.
+//! `attempt.rs` lives its life, over the provider as `guard.rs` has it; `left.rs` reads what it left, `collect.rs` checks it;
+//! `seal.rs` signs.
 
 mod assignment;
 mod attempt;
 mod collect;
 mod context;
+mod guard;
 mod left;
 mod prepare;
 mod seal;

@@ -66,7 +66,7 @@ async fn sign(checkpoint: &Checkpoint, signer: &Arc<dyn Signer>) -> Result<(Vec<
 /// and changes nothing; a crash in between repeats the signing, never the record.
 ///
 /// # Errors
-/// What the store or the signer says; [`StoreError::Corrupt`] when the log has the seal and the run's row does not.
+/// What the store or the signer says; [`StoreError::CorruptRun`] when the log has the seal and the run's row does not.
 pub(crate) async fn seal(journal: &Journal, keys: &Keys, id: &RunId) -> Result<(), StoreError> {
     let run = id.clone();
     let found = journal

@@ -76,13 +76,13 @@ pub(crate) fn code_of<T>(result: Result<T, OpError>) -> String {
 struct Fakes {
     /// Where attempts' folders are, if not in the home.
     attempts: Option<PathBuf>,
-    compute: FakeCompute,
+    compute: Arc<dyn ComputeProvider>,
     blobs: Arc<dyn BlobStore>,
 }
 
 impl Providers for Fakes {
     fn compute(&self, _: &Path, _: &Target) -> Result<Arc<dyn ComputeProvider>, ComputeError> {
-        Ok(Arc::new(self.compute.clone()))
+        Ok(Arc::clone(&self.compute))
     }
     fn blobs(&self, _: &Path) -> Result<Arc<dyn BlobStore>, BlobError> {
         Ok(Arc::clone(&self.blobs))
@@ -164,15 +164,20 @@ impl Home {
     }
 
     pub(crate) async fn try_open(&self) -> Result<Arc<Engine>, OpenError> {
-        self.open_as(self.compute.clone()).await
+        self.open_as(Arc::new(self.compute.clone())).await
     }
 
     /// Opens an engine whose provider is another one.
     pub(crate) async fn open_with(&self, compute: FakeCompute) -> Arc<Engine> {
+        self.open_through(Arc::new(compute)).await
+    }
+
+    /// The same with any provider.
+    pub(crate) async fn open_through(&self, compute: Arc<dyn ComputeProvider>) -> Arc<Engine> {
         self.open_as(compute).await.unwrap()
     }
 
-    async fn open_as(&self, compute: FakeCompute) -> Result<Arc<Engine>, OpenError> {
+    async fn open_as(&self, compute: Arc<dyn ComputeProvider>) -> Result<Arc<Engine>, OpenError> {
         let attempts = self.attempts.as_ref().map(|folder| folder.path().to_owned());
         let fakes = Fakes { attempts, compute, blobs: Arc::clone(&self.blobs) };
         open_at(self.path(), fakes, Arc::clone(&self.host)).await
@@ -181,7 +186,7 @@ impl Home {
     /// A home that another process made, opened here with blobs in files.
     pub(crate) async fn visit(home: &Path) -> Arc<Engine> {
         let blobs = Arc::new(FileBlobs::new(&home.join("blobs")));
-        let fakes = Fakes { attempts: None, compute: FakeCompute::default(), blobs };
+        let fakes = Fakes { attempts: None, compute: Arc::new(FakeCompute::default()), blobs };
         open_at(home, fakes, Arc::new(ThisMachine)).await.unwrap()
     }
 }

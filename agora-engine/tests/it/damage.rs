@@ -10,7 +10,7 @@ use agora_engine::operations::{
 use agora_testkit::fakes::{FakeCompute, outcome_of};
 use rusqlite::Connection;
 
-use crate::common::{Home, caller, check, code_of, fan_out, submit, wait_end, within};
+use crate::common::{Home, caller, check, code_of, fan_out, items, submit, wait_end, within};
 use crate::evidence::bodies;
 
 /// Changes a store that nobody has open.
@@ -157,9 +157,12 @@ async fn a_run_that_the_log_has_as_sealed_is_not_sealed_again() {
     sql(&home, "UPDATE runs SET sealed = 0 WHERE id = 'first'");
     let engine = home.open().await;
     let driver = engine.drive();
-    within(driver.ended()).await;
+    // Looked at by everybody, it is the driver's no more for that; and the others go on.
+    items(&engine, "first").await;
+    wait_end(&engine, &["open"]).await;
+    assert!(within(driver.idle()).await);
     driver.stop().await;
-    assert_eq!(seals(), 2);
+    assert_eq!(seals(), 3);
     let rows = found(&home).await;
     assert!(
         rows.iter().any(|row| row.run_id.as_deref() == Some("first") && row.detail.contains("log-sealed")),
@@ -169,9 +172,105 @@ async fn a_run_that_the_log_has_as_sealed_is_not_sealed_again() {
     sql(&home, "UPDATE runs SET sealed = 1 WHERE id = 'first'");
     let engine = home.open().await;
     let driver = engine.drive();
-    wait_end(&engine, &["open"]).await;
+    assert!(within(driver.idle()).await);
     check(&engine, &["first", "second", "open"]).await;
     assert_eq!(seals(), 3);
+    driver.stop().await;
+}
+
+/// Damage of any kind in a run that is open: it stands still, the others go on, and once it is whole again so does it.
+#[tokio::test]
+async fn one_damaged_run_stops_no_driver_for_the_others() {
+    let home = home(&[]).await;
+    let of = "run = (SELECT key FROM runs WHERE id = 'open')";
+    let damages = [
+        ("entries", "UPDATE entries SET bytes = x'00' WHERE seq = 0 AND"),
+        ("entries", "UPDATE entries SET bytes = x'00' WHERE seq = 1 AND"),
+        ("entries", "UPDATE entries SET leaf = x'00' WHERE seq = 1 AND"),
+        ("entries", "DELETE FROM entries WHERE seq = 0 AND"),
+        ("entries", "DELETE FROM entries WHERE"),
+        ("plans", "UPDATE plans SET bytes = x'7b7d' WHERE"),
+        ("plans", "UPDATE plans SET bytes = x'00' WHERE"),
+        ("plans", "DELETE FROM plans WHERE"),
+    ];
+    for (at, (table, damage)) in damages.iter().enumerate() {
+        sql(&home, &format!("CREATE TABLE kept AS SELECT * FROM {table} WHERE {of}; {damage} {of}"));
+        let engine = home.open().await;
+        let driver = engine.drive();
+        let other = submit(&engine, fan_out(&format!("other-{at}"), 2)).await;
+        wait_end(&engine, &[&other]).await;
+        let args = StatusArgs { view: Some(View::Run), run_id: Some("open".to_owned()), ..StatusArgs::default() };
+        assert_eq!(code_of(engine.status(&caller(), args).await), "store-damaged", "{damage}");
+        assert!(within(driver.idle()).await, "{damage}");
+        driver.stop().await;
+        let rows = found(&home).await;
+        assert!(rows.iter().any(|row| row.run_id.as_deref() == Some("open")), "{damage}: {rows:?}");
+        let back = format!("DELETE FROM {table} WHERE {of}; INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept");
+        sql(&home, &back);
+    }
+    let engine = home.open().await;
+    let driver = engine.drive();
+    wait_end(&engine, &["open"]).await;
+    check(&engine, &["open", "other-0"]).await;
+    driver.stop().await;
+}
+
+/// The same while it runs: what runs of it is ended, as nobody holds its locks any more.
+#[tokio::test]
+async fn a_run_that_is_damaged_while_it_is_driven_stops_nothing_else() {
+    let home = Home::new().await;
+    home.compute.hold_all();
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, fan_out("broken", 1)).await;
+    within(home.compute.wait_running(1)).await;
+    let held = home.compute.running().remove(0);
+    sql(
+        &home,
+        "INSERT INTO entries (run, seq, bytes, leaf) SELECT run, max(seq) + 1, x'00', zeroblob(32) FROM entries
+         WHERE run = (SELECT key FROM runs WHERE id = 'broken')",
+    );
+    // Nobody tells of that commit; this one is told of.
+    submit(&engine, fan_out("whole", 1)).await;
+    within(home.compute.wait_ended(&held)).await;
+    home.compute.release_all();
+    wait_end(&engine, &["whole"]).await;
+    assert!(within(driver.idle()).await);
+    driver.stop().await;
+    let rows = found(&home).await;
+    assert!(rows.iter().all(|row| row.run_id.as_deref() == Some("broken")) && !rows.is_empty(), "{rows:?}");
+}
+
+/// What an attempt of a damaged run has brought is not lost with it: it is collected once the run is whole again.
+#[tokio::test]
+async fn what_a_damaged_run_has_brought_is_there_once_it_is_whole() {
+    let home = Home::new().await;
+    home.compute.hold_all();
+    let engine = home.open().await;
+    let driver = engine.drive();
+    submit(&engine, fan_out("run", 1)).await;
+    within(async {
+        while bodies(home.path(), "attempt.started").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    driver.stop().await;
+    home.compute.release_all();
+    sql(
+        &home,
+        "INSERT INTO entries (run, seq, bytes, leaf) SELECT run, max(seq) + 1, x'00', zeroblob(32) FROM entries",
+    );
+    let engine = home.open().await;
+    let driver = engine.drive();
+    assert!(within(driver.idle()).await);
+    driver.stop().await;
+    sql(&home, "DELETE FROM entries WHERE bytes = x'00'");
+    let engine = home.open().await;
+    let driver = engine.drive();
+    assert_eq!(wait_end(&engine, &["run"]).await[0].state, "done");
+    assert_eq!(home.compute.started(), 1, "its first attempt's result counts");
+    check(&engine, &["run"]).await;
     driver.stop().await;
 }
 

@@ -23,5 +23,6 @@ mod registry;
 mod scale;
 mod stopping;
 mod store;
+mod throwing;
 mod told;
 mod trees;

@@ -196,6 +196,11 @@ impl FakeCompute {
         self.until(|state| state.running().count() >= count).await;
     }
 
+    /// Returns once this attempt does not run.
+    pub async fn wait_ended(&self, attempt: &AttemptId) {
+        self.until(|state| !state.running().any(|running| running == attempt)).await;
+    }
+
     /// Returns once an attempt at the item has been started; with its identity, that of the newest.
     ///
     /// # Panics
