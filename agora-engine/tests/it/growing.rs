@@ -163,7 +163,7 @@ async fn a_request_extends_once() {
     assert_eq!(bodies(home.path(), "items.added").len(), 2);
 }
 
-/// C15: another process extends while this one drives; then the driver dies, and the next one runs nothing twice.
+/// Another process extends while this one drives; then the driver dies, and the next one runs nothing twice.
 #[tokio::test]
 async fn a_run_that_grew_goes_on_after_a_crash_and_runs_nothing_twice() {
     let home = Home::new().await;
@@ -190,7 +190,7 @@ async fn a_run_that_grew_goes_on_after_a_crash_and_runs_nothing_twice() {
     driver.stop().await;
 }
 
-/// C15: all that was added is over at once and the run is closed; it ends all the same, in a later step.
+/// All that was added is over at once and the run is closed; it ends all the same, in a later step.
 #[tokio::test]
 async fn a_run_that_grew_by_nothing_but_skipped_items_ends() {
     let home = Home::new().await;
