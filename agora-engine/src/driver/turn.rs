@@ -152,6 +152,10 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
         });
         let settled: BTreeSet<&RunId> = touched.iter().chain(ended).collect();
         for run in settled {
+            // What was let go again, as a damaged run is, is not brought back for that.
+            if tx.ledger().board_ref().run(run).is_none_or(RunState::is_over) {
+                continue;
+            }
             // Approvals whose time has come; and what another process left with nothing to do, in a step in which it
             // could not end.
             effects.extend(commit(tx, run, decide::settle, |_| Vec::new())?);
