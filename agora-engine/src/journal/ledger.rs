@@ -267,18 +267,25 @@ impl Ledger {
         if self.metas.contains_key(id) {
             return Ok(());
         }
-        let row: Option<(i64, Option<Vec<u8>>, Option<String>)> = self
+        type Row = (i64, Option<Vec<u8>>, Option<String>, i64);
+        let row: Option<Row> = self
             .conn
             .prepare_cached(
-                "SELECT r.key, p.bytes, r.place FROM runs r LEFT JOIN plans p ON p.run = r.key WHERE r.id = ?1",
+                "SELECT r.key, p.bytes, r.place, r.entries
+                 FROM runs r LEFT JOIN plans p ON p.run = r.key WHERE r.id = ?1",
             )?
-            .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .optional()?;
-        let (key, plan, place) = row.ok_or_else(|| StoreError::NoRun(id.to_string()))?;
+        let (key, plan, place, entries) = row.ok_or_else(|| StoreError::NoRun(id.to_string()))?;
         let plan = plan.ok_or_else(|| StoreError::CorruptRun(format!("the plan of the run {id} is not kept")))?;
         let mut plan = Plan::from_bytes(&plan)
             .map_err(|error| StoreError::CorruptRun(format!("the stored plan of the run {id}: {error}")))?;
         let (state, frontier, leaf) = self.replay(id, key, &mut plan)?;
+        // Somebody may have appended since the row was read; nobody takes entries away. What follows a cut would hide it.
+        if state.next_seq < u64::try_from(entries).unwrap_or(u64::MAX) {
+            let what = format!("the run {id} has {} of its {entries} entries", state.next_seq);
+            return Err(StoreError::CorruptRun(what));
+        }
         self.metas.insert(id.clone(), RunMeta::new(key, plan, &state, frontier, leaf, place));
         self.keys.insert(key, id.clone());
         self.board.insert(state);

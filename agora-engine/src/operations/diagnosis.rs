@@ -69,9 +69,12 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
         ("slots-full", with(|why| matches!(why, Blocked::Slot { .. })), watch()),
     ];
     let found = candidates.iter().position(|(_, evidence, _)| !evidence.is_empty());
-    let ruled_out =
-        candidates.iter().filter(|(_, evidence, _)| evidence.is_empty()).map(|(code, ..)| (*code).to_owned());
-    let ruled_out = ruled_out.collect();
+    let holds = |code: &str| code == "held" && run.hold.is_some();
+    let ruled_out = candidates
+        .iter()
+        .filter(|(code, evidence, _)| evidence.is_empty() && !holds(code))
+        .map(|(code, ..)| (*code).to_owned())
+        .collect();
     match found.and_then(|at| candidates.into_iter().nth(at)) {
         Some((code, evidence, next)) if running == 0 || code != "slots-full" => {
             Diagnosis { likely_issue: code.to_owned(), evidence, ruled_out, next }
@@ -121,6 +124,13 @@ fn over(run: &RunState) -> Diagnosis {
         (None, true) => ("all-done", ResultArgs { run_id, ..ResultArgs::default() }.call()),
         (None, false) => ("cancelled", StatusArgs { run_id: Some(run_id), ..StatusArgs::default() }.call()),
     };
-    let evidence = if evidence.is_empty() { vec![format!("the run is {}", run.word())] } else { evidence };
+    let unfinished = run.items.iter().filter(|item| item.status != ItemStatus::Done);
+    let evidence = match (evidence.is_empty(), all_done) {
+        (false, _) => evidence,
+        (true, true) => vec![format!("the run is {}", run.word())],
+        (true, false) => {
+            unfinished.take(EVIDENCE_MAX).map(|item| format!("{}: {}", item.id, item.status.as_str())).collect()
+        }
+    };
     Diagnosis { likely_issue: code.to_owned(), evidence, ruled_out: Vec::new(), next }
 }

@@ -189,6 +189,7 @@ async fn one_damaged_run_stops_no_driver_for_the_others() {
         ("entries", "UPDATE entries SET leaf = x'00' WHERE seq = 1 AND"),
         ("entries", "DELETE FROM entries WHERE seq = 0 AND"),
         ("entries", "DELETE FROM entries WHERE"),
+        ("entries", "DELETE FROM entries WHERE seq = (SELECT entries - 1 FROM runs WHERE id = 'open') AND"),
         ("plans", "UPDATE plans SET bytes = x'7b7d' WHERE"),
         ("plans", "UPDATE plans SET bytes = x'00' WHERE"),
         ("plans", "DELETE FROM plans WHERE"),

@@ -192,6 +192,12 @@ async fn a_stop_is_under_way() {
     within(home.compute.wait_started(&id("a"))).await;
     let found = until(&engine, "run", "nothing-wrong").await;
     assert_eq!(found.evidence, ["1 running, 0 ready"]);
+    assert!(found.ruled_out.contains(&"held".to_owned()));
+    engine.cancel(&caller(), hold()).await.unwrap();
+    assert!(
+        !diagnose(&engine, "run").await.ruled_out.contains(&"held".to_owned()),
+        "what runs goes on, and it is held"
+    );
     let cancel = CancelArgs { mode: None, item_id: Some("a".to_owned()), ..hold() };
     engine.cancel(&caller(), cancel).await.unwrap();
     let found = until(&engine, "run", "stopping").await;
@@ -200,7 +206,8 @@ async fn a_stop_is_under_way() {
     home.compute.unstoppable(&id("a"), false);
     home.compute.release(&id("a"));
     wait_end(&engine, &["run"]).await;
-    assert_eq!(diagnose(&engine, "run").await.likely_issue, "cancelled");
+    let found = diagnose(&engine, "run").await;
+    assert_eq!((found.likely_issue.as_str(), found.evidence), ("cancelled", vec!["a: cancelled".to_owned()]));
     driver.stop().await;
 }
 
