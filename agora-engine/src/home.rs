@@ -1,5 +1,6 @@
 //! What lies in a home, and so whether a folder is one. `agora-admin init` makes it; here it is only looked at.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use agora_core::error::{Class, Problem};
@@ -12,19 +13,22 @@ use crate::registry::REGISTRY_FOLDER;
 
 /// The folders of a home.
 pub const FOLDERS: [&str; 7] = [KEYS_FOLDER, TRUST_FOLDER, REGISTRY_FOLDER, "blobs", "trees", "attempts", "logs"];
-/// What a home may hold besides: a folder with none of these and none of [`FOLDERS`] is somebody else's.
-pub const FILES: [&str; 3] = [CONFIG_FILE, STORE_FILE, LOCK_FILE];
+/// What may lie in a home besides: files of agora's, those of SQLite, and what a file system of its own begins with.
+const FILES: [&str; 6] = [CONFIG_FILE, STORE_FILE, "store.db-wal", "store.db-shm", LOCK_FILE, "lost+found"];
+/// What nobody else's folder holds, whatever lies beside it.
+const PROOFS: [&str; 4] = [STORE_FILE, "registry/snapshot.note", "trust/log.vkey", "keys/log.key"];
 
-/// Returns what is wrong with a folder that holds other things and nothing of a home: a slip such as `AGORA_HOME=/etc`, about
-/// which no advice for homes (close it to others, run `init`) may be given. `None` for one that is empty or cannot be listed.
+/// Returns what is wrong with a folder that is somebody else's: it holds other things, and nothing that only a home holds.
+/// A slip such as `AGORA_HOME=/proc` must neither close that folder to others nor fill it. `None` for one that is empty or
+/// cannot be listed.
 #[must_use]
 pub fn foreign(folder: &Path) -> Option<Problem> {
-    let is_empty = std::fs::read_dir(folder).ok()?.next().is_none();
-    let mut known = FOLDERS.iter().chain(&FILES);
-    if is_empty || known.any(|name| folder.join(name).symlink_metadata().is_ok()) {
+    let is_ours = |name: &OsStr| FOLDERS.iter().chain(&FILES).any(|known| *known == name);
+    let is_other = std::fs::read_dir(folder).ok()?.flatten().any(|entry| !is_ours(&entry.file_name()));
+    if !is_other || PROOFS.iter().any(|path| folder.join(path).symlink_metadata().is_ok()) {
         return None;
     }
-    let message = format!("{} holds other things and none of agora's", folder.display());
+    let message = format!("{} holds other things and no home of agora's", folder.display());
     let hint = "name the home with --home or AGORA_HOME, or an empty folder for `agora-admin init`";
     Some(Problem::new(Class::Operator, "home-foreign", message).hint(hint))
 }
@@ -34,13 +38,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_foreign_when_it_holds_something_and_nothing_of_a_home() {
+    fn a_folder_is_foreign_when_it_holds_other_things_and_nothing_that_only_a_home_holds() {
         let folder = tempfile::tempdir().unwrap();
         let is_foreign = || foreign(folder.path()).is_some();
         assert!(!is_foreign(), "it is empty");
+        for name in FOLDERS {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        std::fs::write(folder.path().join(CONFIG_FILE), "").unwrap();
+        assert!(!is_foreign(), "`init` was interrupted");
         std::fs::write(folder.path().join("passwd"), "x").unwrap();
-        assert_eq!(foreign(folder.path()).unwrap().code, "home-foreign");
-        for name in FOLDERS.iter().chain(&FILES) {
+        assert_eq!(foreign(folder.path()).unwrap().code, "home-foreign", "other programs have such folders, too");
+        for name in PROOFS {
             let path = folder.path().join(name);
             std::fs::write(&path, "").unwrap();
             assert!(!is_foreign(), "{name}");

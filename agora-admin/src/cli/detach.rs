@@ -67,7 +67,7 @@ impl Driving {
                     context.home.join(super::logs::FILE).display()
                 )
             }
-            Self::Nobody => "nobody drives it: run `agora-admin serve`, or `agora-admin watch RUN`".to_owned(),
+            Self::Nobody => "nobody drives it: run `agora-admin serve`".to_owned(),
             Self::Idle => return,
         };
         let style = if self == Self::Nobody { Style::Warn } else { Style::Dim };

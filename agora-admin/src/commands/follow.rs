@@ -19,6 +19,8 @@ use crate::output::{Cell, Line, Page, Style};
 
 /// Seconds that one call to the engine waits: nothing is lost between two.
 const WAIT_SECONDS: u32 = 25;
+/// Seconds without an event before it is told what a run waits for.
+const QUIET_SECONDS: u32 = 3;
 /// Events that one call brings.
 const EVENTS_MAX: u32 = 500;
 /// How often a live table is drawn when nothing happens: its durations grow.
@@ -105,7 +107,8 @@ pub(super) async fn to_the_end(
     let mut signals = Signals::listen()?;
     let caller = context.caller()?;
     let driver = engine.drive();
-    let mut follow = Follow { context, engine, caller: &caller, run: run.to_owned(), cursor: from, live: None };
+    let mut follow =
+        Follow { context, engine, caller: &caller, run: run.to_owned(), cursor: from, live: None, waits_for: None };
     if context.out.is_live() {
         follow.live = Some(Live::start(&context.out));
     }
@@ -128,6 +131,8 @@ struct Follow<'a> {
     run: String,
     cursor: Option<String>,
     live: Option<Live>,
+    /// What it was last told that the run waits for.
+    waits_for: Option<String>,
 }
 
 impl Follow<'_> {
@@ -139,6 +144,7 @@ impl Follow<'_> {
             let patience = sealing.unwrap_or(patience);
             let wait = if first { Duration::ZERO } else { patience.left() };
             let Some(reply) = self.next(signals, wait).await? else { return Ok(Ended::Interrupted) };
+            let is_quiet = !first && reply.events.is_empty();
             first = false;
             self.cursor = Some(reply.cursor.clone());
             self.tell(&reply.events).await?;
@@ -162,12 +168,36 @@ impl Follow<'_> {
             if patience.left().is_zero() {
                 return Ok(Ended::TimedOut);
             }
+            if is_quiet && self.live.is_none() && !moves(&row) {
+                self.tell_what_it_waits_for().await?;
+            }
         }
+    }
+
+    /// Tells what keeps the first item that is ready from running, once for each reason. A table shows it by itself.
+    async fn tell_what_it_waits_for(&mut self) -> Result<(), Failure> {
+        let wish = StatusArgs {
+            view: Some(View::Run),
+            run_id: Some(self.run.clone()),
+            state: Some("ready".to_owned()),
+            limit: Some(1),
+            ..StatusArgs::default()
+        };
+        let reply = self.engine.status(self.caller, wish).await.doing("look what the run waits for")?;
+        let Some(item) = reply.items.first().filter(|item| !item.blocked_by.is_empty()) else { return Ok(()) };
+        let waits_for = item.blocked_by.join("; ");
+        if self.waits_for.as_ref() != Some(&waits_for) {
+            let line = Line::of(Cell::new("waiting").style(Style::Warn)).and_style(Style::Bold, &item.item_id);
+            self.context.out.note(line.and(&waits_for));
+            self.waits_for = Some(waits_for);
+        }
+        Ok(())
     }
 
     /// Waits for the next events; `None` when this process is asked to end.
     async fn next(&mut self, signals: &mut Signals, wait: Duration) -> Result<Option<WatchReply>, Failure> {
-        let seconds = u32::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(WAIT_SECONDS).min(WAIT_SECONDS);
+        let most = if self.waits_for.is_none() { QUIET_SECONDS } else { WAIT_SECONDS };
+        let seconds = u32::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(most).min(most);
         let args = WatchArgs {
             run_ids: Some(vec![self.run.clone()]),
             after: self.cursor.clone(),

@@ -17,15 +17,13 @@ use agora_core::time::Time;
 use agora_engine::Engine;
 use agora_engine::config::CONFIG_FILE;
 use agora_engine::config::file::{self, FileError, Folder};
-use agora_engine::home::{FILES, FOLDERS};
+use agora_engine::home::{self, FOLDERS};
 use agora_engine::keys::{KEYS_FOLDER, KeyError, Origin, Role, origin, trusted, trusted_path};
 use agora_engine::registry::{NOTE_FILE, REGISTRY_FOLDER, ReadError, RegistryReader};
 
 use crate::keys::{AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, private_path, public_half, random};
 use crate::registry::{Draft, LOCK_WAIT, LockError, PublishError, RegistryLock, Staged, WriteError, disk, publish};
 
-/// The most entries of a folder that are looked at to tell whose it is.
-const ENTRIES_MAX: usize = 10_000;
 /// The longest part of a host's name that goes into an origin: a label of DNS.
 const HOST_BYTES_MAX: usize = 63;
 
@@ -36,7 +34,7 @@ const CONFIG_TEXT: &str = include_str!("agora.toml");
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The folder is there and holds other things.
-    #[error("{} holds other things and none of agora's", .0.display())]
+    #[error("{} holds other things and no home of agora's", .0.display())]
     Foreign(PathBuf),
     /// The home, or a folder in it, is not a folder or cannot be read.
     #[error(transparent)]
@@ -174,10 +172,8 @@ pub struct Options<'a> {
 pub fn prepare(home: &Path) -> Result<Vec<Step>, InitError> {
     let mut steps = Vec::new();
     let did = match Folder::open(home)? {
-        Some(folder) => {
-            refuse_foreign(&folder)?;
-            close_to_others(home)?
-        }
+        Some(_) if home::foreign(home).is_some() => return Err(InitError::Foreign(home.to_owned())),
+        Some(_) => close_to_others(home)?,
         None => {
             make(home, true)?;
             Did::Made
@@ -206,16 +202,6 @@ fn make(path: &Path, with_parents: bool) -> Result<(), WriteError> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         made => made.map_err(|source| WriteError::new(path, source)),
     }
-}
-
-/// A slip such as `--home ~` must not change the mode of a folder that is not agora's, nor fill it.
-fn refuse_foreign(folder: &Folder) -> Result<(), InitError> {
-    let entries = folder.list(ENTRIES_MAX)?;
-    let ours = |name: &std::ffi::OsStr| FOLDERS.iter().chain(&FILES).any(|known| *known == name);
-    if entries.is_empty() || entries.iter().any(|(name, _)| ours(name)) {
-        return Ok(());
-    }
-    Err(InitError::Foreign(folder.path().to_owned()))
 }
 
 fn close_to_others(home: &Path) -> Result<Did, WriteError> {

@@ -6,7 +6,7 @@ use std::process::Command;
 use agora_testkit::env::{TestEnv, binary};
 use serde_json::Value;
 
-use crate::support::{admin, any_isolation, json, ready, write};
+use crate::support::{ADMIN, admin, any_isolation, json, ready, write};
 
 /// An agent that writes the file it is told to, or fails, or asks.
 const AGENT: &str = r#"
@@ -123,6 +123,22 @@ fn a_failed_run_ends_with_its_code_and_is_diagnosed() {
     assert_eq!(admin(&env, &["--field", "diagnosis.likely_issue", "diagnose", &run]).ok().trim(), "failed");
     assert!(admin(&env, &["apply", &run]).fails(4).contains("no-patch"));
     assert!(admin(&env, &["status", "nowhere"]).fails(4).contains("run-unknown"));
+}
+
+/// Without the jail beside the program nothing can run here.
+#[test]
+fn who_watches_what_cannot_run_is_told_why() {
+    let env = place();
+    let config = std::fs::read_to_string(env.home().join("agora.toml")).unwrap();
+    std::fs::write(env.home().join("agora.toml"), format!("{config}\n[engine]\nlinger = false\n")).unwrap();
+    let alone = env.root().join(ADMIN);
+    std::fs::copy(binary(ADMIN), &alone).unwrap();
+    std::fs::write(env.root().join("plan.json"), plan(&[("a", "a.txt", &[])])).unwrap();
+    let mut watch = env.program(&alone);
+    watch.args(["submit", "../plan.json", "--watch", "--timeout", "6"]);
+    let told = env.finish(watch.spawn().unwrap(), b"").fails(3);
+    assert_eq!(told.matches("waiting a target down: local: ").count(), 1, "{told}");
+    assert!(told.contains("nobody drives it: run `agora-admin serve`"), "{told}");
 }
 
 #[test]
