@@ -26,7 +26,7 @@ async fn decide(engine: &Engine, args: ApproveArgs) -> Result<AnswerReply, OpErr
 }
 
 /// The first thing that needs somebody, once there is one.
-async fn asked(engine: &Engine) -> InboxRow {
+pub(crate) async fn asked(engine: &Engine) -> InboxRow {
     within(async {
         loop {
             let args = StatusArgs { view: Some(View::Inbox), ..StatusArgs::default() };

@@ -1,5 +1,6 @@
 //! A wall clock that leaps.
 
+use agora_core::limits::CLOCK_JUMP_MS_MIN;
 use agora_core::worker::Status;
 use agora_engine::Engine;
 use agora_testkit::fakes::{FakeCompute, outcome_of};
@@ -40,7 +41,7 @@ async fn a_wall_clock_that_leaps_is_recorded_and_cuts_no_back_off_short() {
     })
     .await;
     // A minute is no leap; more is.
-    clock.leap(60_000);
+    clock.leap(i64::try_from(CLOCK_JUMP_MS_MIN).unwrap());
     barrier(&engine, "minute").await;
     assert_eq!(jumps(&home), []);
     clock.leap(2 * 3_600_000);

@@ -295,7 +295,7 @@ async fn a_sealed_run_never_changes() {
 }
 
 /// The item `asks` asks once; everything else is done.
-async fn asking() -> Home {
+pub(crate) async fn asking() -> Home {
     Home::with(FakeCompute::new(|task: &Task, _| match &task.resume {
         None if task.attempt.item.as_str() == "asks" => {
             let mut outcome = outcome_of(task, Status::NeedsInput);
@@ -310,7 +310,7 @@ async fn asking() -> Home {
 }
 
 /// Waits until the first item of the run asks, and returns the question's number.
-async fn wait_question(home: &Home, engine: &agora_engine::Engine) -> u32 {
+pub(crate) async fn wait_question(home: &Home, engine: &agora_engine::Engine) -> u32 {
     within(async {
         while bodies(home.path(), "item.waiting").is_empty() {
             tokio::task::yield_now().await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the failure")]
 
 mod approving;
+mod bounds;
 mod clock;
 #[expect(dead_code, reason = "the bench uses more of it")]
 #[path = "../common/mod.rs"]

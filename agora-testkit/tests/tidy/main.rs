@@ -9,6 +9,7 @@ mod files;
 mod lanes;
 mod layers;
 mod length;
+mod limits;
 mod links;
 mod promises;
 mod purity;

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::{found, good, problems, with};
 use crate::limits::{
-    ATTEMPTS_MAX, BACKOFF_SECONDS_MAX, ITEM_CAPABILITIES_MAX, ITEM_ENVS_MAX, ITEM_INPUT_REFS_MAX, ITEM_LOCKS_MAX,
-    ITEM_NEEDS_MAX, ITEM_RECORD_BYTES_MAX, LABEL_KEY_BYTES_MAX, LABEL_VALUE_BYTES_MAX, LABELS_MAX, LOCK_BYTES_MAX,
-    MODEL_BYTES_MAX, PLAN_BYTES_MAX, PLAN_DEPTH_MAX, PRIORITY_MAX, REV_BYTES_MAX, RUN_EDGES_MAX, RUN_ITEMS_MAX,
+    ATTEMPTS_DEFAULT, ATTEMPTS_MAX, BACKOFF_SECONDS_DEFAULT, BACKOFF_SECONDS_MAX, ITEM_CAPABILITIES_MAX, ITEM_ENVS_MAX,
+    ITEM_INPUT_REFS_MAX, ITEM_LOCKS_MAX, ITEM_NEEDS_MAX, ITEM_RECORD_BYTES_MAX, LABEL_KEY_BYTES_MAX,
+    LABEL_VALUE_BYTES_MAX, LABELS_MAX, LOCK_BYTES_MAX, MODEL_BYTES_MAX, PLAN_BYTES_MAX, PLAN_CYCLES_MAX,
+    PLAN_DEPTH_MAX, PLAN_STORED_BYTES_MAX, PRIORITY_MAX, REV_BYTES_MAX, RUN_EDGES_MAX, RUN_ITEMS_MAX,
     RUN_WALL_SECONDS_MAX, SHAPE_BYTES_MAX, TIMEOUT_SECONDS_MAX,
 };
-use crate::plan::{overview, parse};
+use crate::plan::{Plan, StoredPlanError, overview, parse};
 
 fn text(len: usize) -> Value {
     Value::String("x".repeat(len))
@@ -104,6 +105,32 @@ fn a_cycle_of_20_000_is_one_problem_of_bounded_length() {
     let ring = parse(plan_of(20_000, |i| format!(r#""i{}""#, (i + 1) % 20_000)).as_bytes());
     assert_eq!(found(&ring.problems), [("dep-cycle", "/items/0/depends_on")]);
     assert!(ring.problems[0].message.contains("… 19900 more …") && ring.problems[0].message.len() < 2_000);
+}
+
+#[test]
+fn cycles_are_named_up_to_a_number_of_them() {
+    // Pairs that wait for each other.
+    let pairs = |count: usize| parse(plan_of(2 * count, |i| format!(r#""i{}""#, i ^ 1)).as_bytes()).problems;
+    assert_eq!(pairs(PLAN_CYCLES_MAX).len(), PLAN_CYCLES_MAX);
+    assert_eq!(pairs(PLAN_CYCLES_MAX + 1).len(), PLAN_CYCLES_MAX);
+}
+
+#[test]
+fn what_is_left_out_is_the_default() {
+    let retry = parse(good().to_string().as_bytes()).plan.items[0].retry;
+    assert_eq!((retry.max_attempts, retry.backoff_seconds), (ATTEMPTS_DEFAULT, BACKOFF_SECONDS_DEFAULT));
+}
+
+/// A stored plan may be longer than one that is handed in, up to a bound of its own.
+#[test]
+fn a_stored_plan_has_a_longest_length() {
+    let padded = |len: usize| {
+        let mut bytes = parse(good().to_string().as_bytes()).plan.to_bytes().unwrap();
+        bytes.resize(len, b' ');
+        Plan::from_bytes(&bytes)
+    };
+    assert!(matches!(padded(PLAN_STORED_BYTES_MAX), Err(StoredPlanError::NotNormal)));
+    assert!(matches!(padded(PLAN_STORED_BYTES_MAX + 1), Err(StoredPlanError::Refused(_))));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{found, good, well_formed, with};
 use crate::error::{Class, Problem};
 use crate::id::{Digest, Name};
+use crate::limits::WALL_SECONDS_DEFAULT;
 use crate::plan::{Known, Resolved, Surroundings, check, names, parse};
 use crate::registry::{EnvBundle, Pipeline, Subagent};
 use crate::target::{Limits, Target};
@@ -128,7 +129,7 @@ fn a_plan_narrows_limits_and_never_widens_them() {
     assert_eq!(wall(json!({}), json!({ "timeoutSeconds": 60 })), Some(60));
     assert_eq!(wall(json!({}), json!({ "timeoutSeconds": 86_400 })), Some(300));
     let anywhere = json!({ "subagent": "anywhere" });
-    assert_eq!(wall(anywhere.clone(), json!({ "executor": "remote" })), Some(7_200));
+    assert_eq!(wall(anywhere.clone(), json!({ "executor": "remote" })), Some(WALL_SECONDS_DEFAULT));
     assert_eq!(wall(anywhere, json!({ "executor": "remote", "timeoutSeconds": 86_400 })), Some(86_400));
 }
 

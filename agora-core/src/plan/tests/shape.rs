@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{found, good, problems, well_formed, with};
+use crate::limits::QUESTION_BYTES_MAX;
 use crate::plan::{Code, Plan, parse};
 
 #[test]
@@ -280,6 +281,8 @@ fn an_approval_asks_a_person_and_takes_nothing_that_runs() {
         well_formed(&refused);
     }
     let mut long = right;
-    long["inputs"]["question"] = json!("x".repeat(4097));
+    long["inputs"]["question"] = json!("x".repeat(QUESTION_BYTES_MAX));
+    assert_eq!(problems(&gated(long.clone())), []);
+    long["inputs"]["question"] = json!("x".repeat(QUESTION_BYTES_MAX + 1));
     assert_eq!(found(&problems(&gated(long))), [("plan-too-large", "/items/1/inputs/question")]);
 }
