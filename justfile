@@ -36,3 +36,8 @@ tidy:
 # the README's first command
 example:
     examples/fan-out/run.sh
+
+# what the engine, the programs and their peers take: ratios, in one run
+bench:
+    cargo bench -p agora-engine
+    cargo bench -p agora-admin

@@ -36,7 +36,10 @@ pub(super) async fn ask(context: &Context, wish: CancelArgs, doing: String, stop
     let reply: CancelReply = engine.cancel(&context.caller()?, wish).await.doing(doing)?;
     context.out.reply(&reply, |page| {
         let what = reply.item_id.as_deref().unwrap_or(&reply.run_id);
-        page.line(Line::of(&reply.state).and(what));
+        page.line(match reply.state.as_str() {
+            "done" | "failed" | "skipped" | "denied" => Line::of(format!("{what} was {} before", reply.state)),
+            state => Line::of(state).and(what),
+        });
         if let Some(why) = &reply.reason_not_kept {
             page.line(Line::of("the reason is not kept as evidence:").and(why));
         }

@@ -210,17 +210,22 @@ impl Coded for Refusal {
                 "a plan with \"openEnded\": true makes a run that can be extended; submit these as a plan".to_owned(),
             ),
             Self::Closed { .. } | Self::Stopping { .. } => Some("submit these items as a plan of their own".to_owned()),
-            Self::Over { .. } | Self::ItemOver { .. } => Some("see its result".to_owned()),
+            Self::Over { .. } | Self::ItemOver { .. } => Some("`result` has what came of it".to_owned()),
             Self::NoApproval { .. } => Some("see what waits to be decided in the inbox".to_owned()),
             Self::WantsApproval { .. } => {
                 Some("a person decides: `agora-admin approve RUN ITEM`, or reject".to_owned())
             }
-            Self::NotUnverified { .. } => {
-                Some(format!("cancel it; only a stop that is not proven after {STOP_SECONDS_MAX} s can be forced"))
+            Self::NotUnverified { word, .. } => {
+                let first = if *word == "stopping" { "wait" } else { "cancel it" };
+                Some(format!("{first}; only a stop that is not proven after {STOP_SECONDS_MAX} s can be forced"))
             }
             Self::NoQuestion { .. } => Some("see the open questions in the inbox".to_owned()),
-            Self::NotHeld { .. } => Some("nothing has to be released; to answer a question, name it".to_owned()),
-            Self::Held { .. } => Some("nothing has to be held; an answer without a question releases it".to_owned()),
+            Self::NotHeld { run } => {
+                Some(format!("nothing has to be released; `status {{\"run_id\":\"{run}\"}}` shows what it waits for"))
+            }
+            Self::Held { run } => {
+                Some(format!("nothing has to be held; `answer {{\"run_id\":\"{run}\"}}` releases it"))
+            }
             Self::Stale { .. } => None,
         }
     }

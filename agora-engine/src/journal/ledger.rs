@@ -404,6 +404,7 @@ impl Ledger {
                 Ok(value)
             }
             Err(error) => {
+                // Also where nothing was written: what was taken from memory, as the runs that were touched, comes again.
                 changed = true;
                 Err(error)
             }

@@ -78,7 +78,7 @@ impl Engine {
         check_reason(&args.reason)?;
         let mode = args.mode.unwrap_or(CancelMode::Stop);
         if mode == CancelMode::Hold && args.item_id.is_some() {
-            return Err(wrong("item_id", "a hold is of a whole run".to_owned()));
+            return Err(wrong("item_id", "a hold is of a whole run: leave the item out".to_owned()));
         }
         let hold = match (mode, args.drain) {
             (CancelMode::Stop, None) => None,
@@ -139,7 +139,8 @@ impl Engine {
 pub(super) fn check_reason(reason: &str) -> Result<(), OpError> {
     if reason.is_empty() || reason.chars().count() > REASON_CHARS_MAX {
         let what = format!("a reason has 1 to {REASON_CHARS_MAX} characters");
-        return Err(OpError::one(Problem::new(Class::Caller, "cancel-shape", what).at("reason")));
+        let problem = Problem::new(Class::Caller, "cancel-shape", what).at("reason");
+        return Err(OpError::one(problem.hint("say in a sentence why; it is kept as evidence")));
     }
     Ok(())
 }

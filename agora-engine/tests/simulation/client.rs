@@ -150,6 +150,8 @@ impl Desk {
     pub(crate) async fn close(&self, engine: &Engine, plan: &Plan) {
         let args = SubmitArgs { close: Some(true), ..extension(plan, None) };
         match engine.submit(&caller(), args).await {
+            // Once it is calm this is said again and again.
+            Ok(_) if self.chaos().is_calm() => {}
             Ok(_) => self.chaos().step(format!("closed {}", plan.id)),
             Err(error) => self.refused("close", &error, &GROWS_NO_MORE),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use agora_core::id::{ItemId, RunId};
 use agora_core::limits::STOP_SECONDS_MAX;
 use agora_core::time::Time;
 use agora_core::worker::AttemptId;
@@ -129,6 +130,19 @@ impl Checker {
                 self.fail(format!("I10, I4: a box runs without its lease: {attempt:?}"));
             }
         }
+    }
+
+    /// The attempts that run and were asked to stop.
+    pub(crate) fn stopping(&self) -> Vec<AttemptId> {
+        let model = self.model.lock().unwrap();
+        let mut found = Vec::new();
+        for (run, of) in &model.runs {
+            for (item, at) in of.items.iter().filter(|(_, at)| at.running.is_some() && at.stop_asked.is_some()) {
+                let (run, item) = (RunId::new(run.as_str()).unwrap(), ItemId::new(item.as_str()).unwrap());
+                found.push(AttemptId { run, item, attempt: at.attempts, fence: at.fence });
+            }
+        }
+        found
     }
 
     /// Looks at what was committed since the last look.

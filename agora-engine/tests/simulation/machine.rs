@@ -103,6 +103,7 @@ impl Host for Process {
         self.life.go_on().await;
         let held = Arc::clone(&self.world.lock).lock_owned().await;
         self.life.go_on().await;
+        self.world.chaos.step("a process drives");
         Ok(Box::new(held))
     }
 

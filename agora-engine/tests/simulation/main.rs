@@ -29,7 +29,7 @@ const SCHEDULES: u64 = 200;
 /// The schedule in which one fault after the other strikes: two runs, a question, a cancel.
 const SWEEP_SEED: u64 = 3;
 /// Every kind of fault: one that never strikes is no test.
-const KINDS: [&str; 41] = [
+const KINDS: [&str; 42] = [
     "agent-approves",
     "answer-stale",
     "blob-full",
@@ -56,6 +56,7 @@ const KINDS: [&str; 41] = [
     "launch-hangs",
     "launch-hangs-late",
     "list-fails",
+    "list-slow",
     "orderly-stop",
     "outcome-cancelled-by-nobody",
     "outcome-of-another-fence",

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agora_core::id::{ItemId, RunId};
+use agora_core::worker::AttemptId;
 use agora_engine::{Engine, Options};
 use agora_testkit::simulation::{Chaos, Life};
 use tokio::task::JoinSet;
@@ -17,6 +19,9 @@ use super::plans;
 
 /// The longest that a calm world may take to end all runs: far beyond every deadline and back-off of theirs.
 const CALM: Duration = Duration::from_secs(12 * 3600);
+
+/// The longest that a stop may take in a calm world, with what a provider that hung before delays it.
+const STOPPED: Duration = Duration::from_secs(30 * 60);
 
 /// Plays a schedule.
 ///
@@ -64,6 +69,7 @@ pub(crate) async fn play(chaos: Chaos) {
     tokio::select! {
         biased;
         why = checker.broken() => panic!("{why}"),
+        left = overdue(&desk) => panic!("asked to stop, and they go on: {left:?}"),
         ended = tokio::time::timeout(CALM, settle(home.path(), &desk)) => {
             if ended.is_err() {
                 let process = Process { world: world.clone(), life: Life::default() };
@@ -130,10 +136,21 @@ async fn incarnations(home: std::path::PathBuf, desk: Desk, over: Life) {
     }
 }
 
+/// Returns, if ever, what was asked to stop before the calm and still runs a while later, though it can be stopped: whoever
+/// drives by then has to know of it.
+async fn overdue(desk: &Desk) -> Vec<AttemptId> {
+    let asked = desk.world.checker.stopping();
+    tokio::time::sleep(STOPPED).await;
+    let (stopping, unstoppable) = (desk.world.checker.stopping(), desk.world.boxes.unstoppable());
+    let left: Vec<_> = asked.into_iter().filter(|at| stopping.contains(at) && !unstoppable.contains(at)).collect();
+    if left.is_empty() { std::future::pending().await } else { left }
+}
+
 /// In a calm world: submits what was never acknowledged, answers and releases, until every run is over and sealed.
 async fn settle(home: &Path, desk: &Desk) {
     let process = Process { world: desk.world.clone(), life: Life::default() };
     let engine = Engine::open(options(home, &process)).await.unwrap();
+    let mut pause = Duration::from_secs(5);
     loop {
         for plan in desk.plans.iter() {
             desk.submit(&engine, plan).await;
@@ -149,7 +166,9 @@ async fn settle(home: &Path, desk: &Desk) {
         if runs.len() == desk.plans.len() && runs.iter().all(|run| run.sealed) && desk.world.checker.all_completed() {
             return;
         }
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        // Most runs end at once; some have work of hours.
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(300));
     }
 }
 
@@ -158,13 +177,17 @@ async fn finish(home: &Path, desk: &Desk) {
     let process = Process { world: desk.world.clone(), life: Life::default() };
     let engine = Engine::open(options(home, &process)).await.unwrap();
     desk.world.boxes.all_stoppable();
+    // As of a run that was forced to its end, or of a store that is another by now.
+    let stray =
+        AttemptId { run: RunId::new("stray").unwrap(), item: ItemId::new("stray").unwrap(), attempt: 1, fence: 1 };
+    desk.world.boxes.stray(&stray, home.join("attempts").join(stray.folder_name()));
     let driver = engine.drive();
     assert!(driver.idle().await, "the last driver does not come to rest");
+    let swept = tokio::time::timeout(CALM, desk.world.boxes.none_left()).await;
+    assert!(swept.is_ok(), "I10: boxes without a lease: {:?}", desk.world.boxes.running());
     driver.stop().await;
     let ids: Vec<&str> = desk.plans.iter().map(|plan| plan.id.as_str()).collect();
     check(&engine, &ids).await;
-    let running = desk.world.boxes.running();
-    assert!(running.is_empty(), "I10: boxes without a lease: {running:?}");
     let left: Vec<_> = std::fs::read_dir(home.join("attempts")).into_iter().flatten().collect();
     assert!(left.is_empty(), "attempts are left behind: {left:?}");
     for (attempt, starts) in desk.world.boxes.starts() {

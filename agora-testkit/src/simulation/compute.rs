@@ -34,6 +34,8 @@ struct State {
     boxes: BTreeMap<AttemptId, SimBox>,
     /// Every box that was ever started.
     starts: BTreeMap<AttemptId, u32>,
+    /// How many times in turn the provider neither lists nor stops, before it does.
+    refusals: (u32, u32),
 }
 
 /// All boxes of the world. Clones are the same ones.
@@ -56,6 +58,43 @@ impl Boxes {
     #[must_use]
     pub fn running(&self) -> Vec<AttemptId> {
         self.state().boxes.iter().filter(|(_, found)| found.ended.is_none()).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Puts a box there that nobody leases, in a world in which the provider fails once to list what there is, and once to
+    /// stop it.
+    pub fn stray(&self, attempt: &AttemptId, folder: PathBuf) {
+        let launched = launched(attempt, Profile::None);
+        let stray = SimBox { launched, folder, ended: None, told: 0, unstoppable: false };
+        self.change(|state| {
+            state.boxes.insert(attempt.clone(), stray);
+            state.refusals = (1, 1);
+        });
+    }
+
+    /// Returns once nothing is left of any box.
+    pub async fn none_left(&self) {
+        loop {
+            let changed = self.changes.notified();
+            if self.state().boxes.is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether the provider refuses once more.
+    fn refuses(&self, which: impl FnOnce(&mut (u32, u32)) -> &mut u32) -> bool {
+        let mut state = self.state();
+        let left = which(&mut state.refusals);
+        let refuses = *left > 0;
+        *left = left.saturating_sub(1);
+        refuses
+    }
+
+    /// The boxes that no stop ends.
+    #[must_use]
+    pub fn unstoppable(&self) -> Vec<AttemptId> {
+        self.state().boxes.iter().filter(|(_, found)| found.unstoppable).map(|(id, _)| id.clone()).collect()
     }
 
     /// From now on whatever is stopped ends.
@@ -83,13 +122,7 @@ impl Boxes {
         if let Some(there) = self.state().boxes.get(&spec.attempt) {
             return there.launched.clone();
         }
-        let launched = Launched {
-            handle: handle_of(&spec.attempt),
-            isolation: isolation_of(spec.profile),
-            image: None,
-            worker_version: Enc::encode(VERSION),
-            worker_digest: Digest::of(VERSION.as_bytes()),
-        };
+        let launched = launched(&spec.attempt, spec.profile);
         self.chaos.step(format!("box {} starts", launched.handle));
         self.change(|state| {
             *state.starts.entry(spec.attempt.clone()).or_default() += 1;
@@ -112,7 +145,9 @@ impl Boxes {
         if self.chaos.strikes("worker-hung", 15) {
             return;
         }
-        tokio::time::sleep(self.chaos.pause(8_000)).await;
+        // Most work is short; some goes on for hours unless it is stopped.
+        let longest = if self.chaos.below(12) == 0 { 10_000_000 } else { 8_000 };
+        tokio::time::sleep(self.chaos.pause(longest)).await;
         let Some(folder) =
             self.state().boxes.get(attempt).filter(|found| found.ended.is_none()).map(|f| f.folder.clone())
         else {
@@ -168,6 +203,16 @@ impl Boxes {
                 self.chaos.step(format!("box {} ends", found.launched.handle));
             }
         });
+    }
+}
+
+fn launched(attempt: &AttemptId, profile: Profile) -> Launched {
+    Launched {
+        handle: handle_of(attempt),
+        isolation: isolation_of(profile),
+        image: None,
+        worker_version: Enc::encode(VERSION),
+        worker_digest: Digest::of(VERSION.as_bytes()),
     }
 }
 
@@ -274,6 +319,9 @@ impl ComputeProvider for SimCompute {
 
     async fn stop(&self, handle: &Handle, at_once: bool) -> Result<(), ComputeError> {
         self.turn().await;
+        if self.boxes.refuses(|(_, stops)| stops) {
+            return Err(ComputeError::StopUnverified(handle.clone()));
+        }
         if self.chaos.strikes("stop-never", 60) {
             self.boxes.change(|state| {
                 let found = state.boxes.values_mut().find(|found| found.launched.handle == *handle);
@@ -310,7 +358,14 @@ impl ComputeProvider for SimCompute {
 
     async fn list(&self) -> Result<Vec<Found>, ComputeError> {
         self.turn().await;
-        self.failed("list-fails", 20)?;
+        self.failed("list-fails", 60)?;
+        if self.chaos.strikes("list-slow", 100) {
+            tokio::time::sleep(self.chaos.pause(20_000)).await;
+            self.life.go_on().await;
+        }
+        if self.boxes.refuses(|(lists, _)| lists) {
+            return Err(ComputeError::Failed("it refuses".to_owned()));
+        }
         let found = |(attempt, there): (&AttemptId, &SimBox)| Found {
             attempt: attempt.clone(),
             handle: Some(there.launched.handle.clone()),
