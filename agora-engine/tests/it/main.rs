@@ -21,6 +21,7 @@ mod next;
 mod processes;
 mod registry;
 mod scale;
+mod schedules;
 mod stopping;
 mod store;
 mod throwing;
