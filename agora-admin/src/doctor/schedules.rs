@@ -6,18 +6,18 @@ use agora_engine::operations::{ProblemRow, ScheduleRow};
 use super::check::Check;
 
 /// The name of the check.
-const NAME: &str = "schedules";
+const SCHEDULES: &str = "schedules";
 
 /// Looks at each schedule. A home without any has no line.
 pub(super) async fn schedules(engine: &Engine) -> Vec<Check> {
     let rows = match engine.schedules().await {
         Ok(reply) => reply.schedules,
-        Err(error) => return error.problems.iter().map(|problem| Check::problem(NAME, problem)).collect(),
+        Err(error) => return error.problems.iter().map(|problem| Check::problem(SCHEDULES, problem)).collect(),
     };
     let checks: Vec<Check> = rows.iter().filter_map(|row| check(row, engine.driven())).collect();
     match rows.len() {
         0 => Vec::new(),
-        count if checks.is_empty() => vec![Check::ok(NAME, format!("{count} that go on by themselves"))],
+        count if checks.is_empty() => vec![Check::ok(SCHEDULES, format!("{count} that go on by themselves"))],
         _ => checks,
     }
 }
@@ -26,7 +26,7 @@ pub(super) async fn schedules(engine: &Engine) -> Vec<Check> {
 fn check(row: &ScheduleRow, driven: bool) -> Option<Check> {
     let told = |problem: &ProblemRow, what: String| {
         Some(Check::warn_of(
-            NAME,
+            SCHEDULES,
             &problem.code,
             format!("{}: {what}{}", row.name, problem.message),
             problem.hint.clone(),
@@ -41,5 +41,5 @@ fn check(row: &ScheduleRow, driven: bool) -> Option<Check> {
     // One that is driven may be firing it.
     let due = row.due.as_ref().filter(|_| !driven)?;
     let what = format!("{}: its slot {due} is due, and nobody serves this home", row.name);
-    Some(Check::warn(NAME, what, "run `agora-admin serve`: it alone waits for slots"))
+    Some(Check::warn(SCHEDULES, what, "run `agora-admin serve`: it alone waits for slots"))
 }
