@@ -40,6 +40,8 @@ pub(crate) async fn drive(context: &Context, engine: &Arc<Engine>, until: Until)
     let home = context.home.display().to_string();
     let driven_by_other = engine.driven();
     let driver = engine.drive();
+    // Who ends when nothing is left to do waits for no slot.
+    let schedules = (until == Until::Asked).then(|| engine.fire_schedules());
     context.out.event(&Told::Serving { home: &home, driven_by_other }, || {
         let more = if driven_by_other { "(another process drives it; waiting for its end)" } else { "" };
         Line::of("serving").and(&home).and(more)
@@ -57,6 +59,7 @@ pub(crate) async fn drive(context: &Context, engine: &Arc<Engine>, until: Until)
             other => break other,
         }
     };
+    drop(schedules);
     let failure = driver.failure();
     tokio::select! {
         () = driver.stop() => {}

@@ -7,12 +7,13 @@
 //! 3. What may run: [`scan`], [`template`], [`registry`].
 //! 4. What is asked: [`graph`], [`plan`].
 //! 5. What happened: [`audit`] (chain, tree, notes), [`record`], [`state`].
-//! 6. What follows: [`retry`], [`choose`], [`decide`].
+//! 6. What follows: [`retry`], [`cron`] (recurring times), [`choose`], [`decide`].
 //! 7. What is asked of the world: [`seam`].
 
 pub mod audit;
 pub mod canon;
 pub mod choose;
+pub mod cron;
 pub mod decide;
 pub mod error;
 pub mod graph;

@@ -94,3 +94,7 @@ pub const QUESTION_BYTES_MAX: usize = 4 << 10;
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a `request_id`: room for a UUID and a prefix, small enough to be a key.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Bytes of a cron expression: five fields with long lists.
+pub const CRON_BYTES_MAX: usize = 256;
+/// Schedules of a home: each is looked at when one of them is due, and each may open a run every minute.
+pub const SCHEDULES_MAX: usize = 1_000;

@@ -59,6 +59,11 @@ pub trait Host: Send + Sync + 'static {
         SINCE.elapsed()
     }
 
+    /// Returns once the wall clock shows this time, or earlier: when it was set.
+    async fn reached(&self, time: Time) {
+        crate::alarm::reached(time, self.now()).await;
+    }
+
     /// What runs the journal's jobs: a thread, which ends with this value.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alarm;
 pub mod config;
 mod driver;
 pub mod engine;
@@ -11,7 +12,9 @@ pub mod keys;
 pub mod operations;
 mod perform;
 pub mod registry;
+mod schedules;
 mod wake;
 
 pub use driver::Driver;
 pub use engine::{Engine, OpenError, Options, Providers, Recorded};
+pub use schedules::Schedules;

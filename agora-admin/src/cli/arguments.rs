@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     answer, apply, approve, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve,
-    hold, init, logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
+    hold, init, logs, mcp_config, places, release, result, runs, schedule, serve, status, submit, validate, watch,
 };
 use crate::output::{Field, Format};
 
@@ -119,6 +119,9 @@ pub(crate) enum Verb {
     ForceResolve(force_resolve::Args),
     /// Verify the evidence of a run
     Audit(audit::Args),
+    /// Plans that run again and again
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleVerb),
     /// Drive the runs of this home until asked to end
     Serve(serve::Args),
     /// Print completions for a shell

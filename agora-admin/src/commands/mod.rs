@@ -29,6 +29,7 @@ pub(crate) mod result;
 mod rows;
 mod run;
 pub(crate) mod runs;
+pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod submit;

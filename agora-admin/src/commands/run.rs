@@ -2,7 +2,7 @@
 
 use super::{
     answer, apply, approve, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve,
-    hold, init, logs, mcp_config, places, release, result, runs, serve, status, submit, validate, watch,
+    hold, init, logs, mcp_config, places, release, result, runs, schedule, serve, status, submit, validate, watch,
 };
 use agora_core::decide::Verdict;
 
@@ -54,6 +54,7 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> 
         Verb::Release(args) => release::run(context, args).await,
         Verb::ForceResolve(args) => force_resolve::run(context, args).await,
         Verb::Audit(args) => audit::run(context, args).await,
+        Verb::Schedule(verb) => schedule::run(context, verb).await,
         Verb::Serve(args) => serve::run(context, args).await,
         Verb::Completions(args) => completions::run(context, &args),
     }

@@ -7,7 +7,7 @@ use crate::serve::{Until, drive};
 /// The arguments of `serve`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "One process drives a home at a time; others wait until it ends. SIGTERM and SIGINT drain.\n\nExamples:\n  agora-admin serve                under a service manager\n  agora-admin serve --until-idle   in a script: see all open runs through"
+    after_help = "One process drives a home at a time; others wait until it ends. SIGTERM and SIGINT drain.\nSlots of schedules are fired while it runs, except with --until-idle.\n\nExamples:\n  agora-admin serve                under a service manager\n  agora-admin serve --until-idle   in a script: see all open runs through"
 )]
 pub(crate) struct Args {
     /// End when nothing is left to do

@@ -80,6 +80,11 @@ impl Check {
         }
     }
 
+    /// Something that is told with the code of its own does not go on.
+    pub(crate) fn warn_of(check: &'static str, code: &str, detail: String, remedy: Option<String>) -> Self {
+        Self { code: Some(code.to_owned()), remedy, ..Self::new(check, Status::Warn, detail) }
+    }
+
     /// As the engine says it.
     pub(crate) fn with(check: &'static str, status: Status, detail: String, remedy: Option<String>) -> Self {
         Self { remedy, ..Self::new(check, status, detail) }

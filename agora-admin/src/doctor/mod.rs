@@ -7,6 +7,7 @@
 //! | `machine` | the programs beside this one, git, disk, clock |
 //! | `registry` | configuration, registry, lagging subagents |
 //! | `targets` | what is enforced on each target, and the ways out where that is not enough |
+//! | `schedules` | schedules whose slots open no runs, and slots that nobody fires |
 //! | `store` | the journal, its projections, the bytes of results, and who drives |
 
 mod all;
@@ -14,6 +15,7 @@ mod check;
 mod files;
 mod machine;
 mod registry;
+mod schedules;
 mod store;
 mod targets;
 

@@ -4,6 +4,7 @@ use agora_engine::Engine;
 use agora_engine::operations::{CheckStatus, OpError, StoreCheck};
 
 use super::check::{Check, Status};
+use super::schedules::schedules;
 use crate::cli::Context;
 use crate::error::Failure;
 
@@ -31,6 +32,7 @@ pub(super) async fn store(context: &Context, deep: bool) -> (Vec<Check>, Option<
     };
     let driver = driver(&engine, &checks).await;
     checks.push(driver);
+    checks.extend(schedules(&engine).await);
     (checks, None)
 }
 

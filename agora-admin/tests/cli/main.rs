@@ -6,5 +6,6 @@ mod help;
 mod home;
 mod registry;
 mod runs;
+mod schedules;
 mod stopping;
 mod support;

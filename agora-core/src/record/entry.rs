@@ -18,7 +18,7 @@ pub const ENTRY_DEPTH_MAX: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// How the actor was established: `os-user` or `mcp-stdio`.
+    /// How the actor was established: `os-user`, `mcp-stdio` or `schedule`.
     pub how: Word,
     /// The digest of the `agora.toml` in force.
     pub policy: Digest,

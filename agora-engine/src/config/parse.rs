@@ -26,12 +26,11 @@ const LIMIT_MAX: u64 = (1 << 53) - 1;
 const ROWS_MAX: usize = 1000;
 
 const TOP_KEYS: [&str; 7] = ["defaults", "queues", "executors", "targets", "workspaces", "engine", "retain"];
-const TOP_ABSENT: [Absent; 5] = [
+const TOP_ABSENT: [Absent; 4] = [
     Absent { key: "notify", what: "callbacks" },
     Absent { key: "registry", what: "`registry.pin_config`" },
     Absent { key: "secrets", what: "secret stores" },
     Absent { key: "sync", what: "`agora-admin sync`" },
-    Absent { key: "schedules", what: "recurring plans" },
 ];
 const TARGET_KEYS: [&str; 4] = ["provider", "profiles", "limits", "allow_bypass"];
 const TARGET_ABSENT: [Absent; 4] = [

@@ -77,6 +77,11 @@ impl<'a> Tx<'a> {
         self.changed
     }
 
+    /// Says that something was written.
+    pub(super) fn set_changed(&mut self) {
+        self.changed = true;
+    }
+
     /// The ledger, to read.
     pub(crate) fn ledger(&mut self) -> &mut Ledger {
         self.ledger

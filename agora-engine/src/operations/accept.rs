@@ -20,7 +20,7 @@ use super::facts::ProblemRow;
 use super::submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply};
 use super::{Caller, Extension, OpError, WatchArgs};
 use crate::engine::Engine;
-use crate::journal::{NewRun, Stamp};
+use crate::journal::{Decided, NewRun, RunSummary, SlotOf, Stamp};
 use crate::registry::Current;
 
 impl Engine {
@@ -67,29 +67,36 @@ impl Engine {
             return Ok(SubmitReply { deduplicated: true, ..reply });
         }
         let parsed = plan::parse(bytes);
-        let warnings: Vec<ProblemRow> = parsed.warnings.iter().map(Into::into).collect();
         let current = self.hub.current().await?;
         let (resolved, place) = self.check_plan(caller, &parsed, &current).await?;
         let shape = overview(&parsed.plan);
-        let mut reply = SubmitReply {
-            run_id: None,
-            state: "valid".to_owned(),
-            deduplicated: false,
-            items: parsed.plan.items.len() as u64,
-            layers: shape.layers.len() as u64,
-            added: None,
-            closed: false,
-            warnings,
-            registry_version: current.snapshot.version,
-            dry_run: None,
-            next: "submit the same plan without dry_run".to_owned(),
-        };
+        let mut reply = reply_to(&parsed, &shape, &current);
         reply.warnings.extend(self.target_warnings(&resolved).await);
         if dry_run {
             reply.dry_run = Some(dry(&parsed.plan, &resolved, shape)?);
             return Ok(reply);
         }
-        self.accept(caller, parsed.plan, &resolved, &current, place, reply, request_id.map(|id| (id, digest))).await
+        let with = request_id.map_or(With::Nothing, |id| With::Request(id, digest));
+        self.accept(caller, parsed.plan, &resolved, &current, place, reply, with).await
+    }
+
+    /// Accepts the plan of a schedule for one of its slots, which is decided in the transaction that opens the run.
+    ///
+    /// # Errors
+    /// Every problem of the plan at once; `schedule-changed` where the slot was decided meanwhile, or the schedule is gone or
+    /// replaced. Nothing is stored then.
+    pub(super) async fn submit_slot(
+        &self,
+        caller: &Caller,
+        bytes: &[u8],
+        of: SlotOf,
+        id: RunId,
+    ) -> Result<SubmitReply, OpError> {
+        let parsed = plan::parse(bytes);
+        let current = self.hub.current().await?;
+        let (resolved, place) = self.check_plan(caller, &parsed, &current).await?;
+        let reply = reply_to(&parsed, &overview(&parsed.plan), &current);
+        self.accept(caller, parsed.plan, &resolved, &current, place, reply, With::Slot(of, id)).await
     }
 
     /// The first answer to a request, if it was made before with the same arguments.
@@ -185,15 +192,18 @@ impl Engine {
         current: &Current,
         place: Option<PathBuf>,
         mut reply: SubmitReply,
-        request: Option<(&str, Digest)>,
+        with: With<'_>,
     ) -> Result<SubmitReply, OpError> {
         let plan_bytes = plan.to_bytes()?;
         let plan_digest = Digest::of(&plan_bytes);
-        let id = match &plan.id {
-            Some(id) => id.clone(),
-            None => RunId::new(uuid::Uuid::now_v7().simple().to_string()).map_err(|error| internal(&error))?,
+        let id = match (&with, &plan.id) {
+            (With::Slot(_, id), _) | (_, Some(id)) => id.clone(),
+            (_, None) => RunId::new(uuid::Uuid::now_v7().simple().to_string()).map_err(|error| internal(&error))?,
         };
-        if let Some(known) = self.same_run(caller, &id, &plan_digest).await? {
+        if let Some(known) = self.same_run(caller, &id, &plan_digest).await?
+            // Of a slot it is still to be decided.
+            && !matches!(with, With::Slot(..))
+        {
             return Ok(SubmitReply {
                 run_id: Some(id.to_string()),
                 state: known,
@@ -224,14 +234,17 @@ impl Engine {
             opened,
             records,
         };
-        let remembered = request
-            .map(|(request, digest)| {
+        let beside = match with {
+            With::Nothing => Beside::Nothing,
+            With::Request(request, digest) => {
                 let answer = serde_json::to_string(&reply).map_err(|error| internal(&error))?;
-                Ok::<_, OpError>((request.to_owned(), digest, answer))
-            })
-            .transpose()?;
-        match self.open_run(caller, new, remembered).await? {
+                Beside::Request(request.to_owned(), digest, answer)
+            }
+            With::Slot(of, _) => Beside::Slot(of),
+        };
+        match self.open_run(caller, new, beside).await? {
             None => Ok(reply),
+            Some(Raced::Slot) => Err(slot_decided()),
             Some(Raced::Request(answer)) => {
                 let first: SubmitReply = serde_json::from_str(&answer).map_err(|error| internal(&error))?;
                 Ok(SubmitReply { deduplicated: true, ..first })
@@ -240,12 +253,7 @@ impl Engine {
         }
     }
 
-    async fn open_run(
-        &self,
-        caller: &Caller,
-        new: NewRun,
-        remembered: Option<(String, Digest, String)>,
-    ) -> Result<Option<Raced>, OpError> {
+    async fn open_run(&self, caller: &Caller, new: NewRun, beside: Beside) -> Result<Option<Raced>, OpError> {
         let stamp = self.stamp(caller);
         let plan = new.opened.plan;
         let actor = caller.actor.clone();
@@ -255,7 +263,7 @@ impl Engine {
                 let id = new.id.clone();
                 let raced = ledger.transact(|tx| {
                     // Looked up again where nobody can come between: an equal call may have been faster.
-                    if let Some((request, digest, _)) = &remembered
+                    if let Beside::Request(request, digest, _) = &beside
                         && let Some(earlier) = tx.ledger().earlier(&actor, "submit", request)?
                     {
                         return Ok(Some(match earlier.digest == *digest {
@@ -263,14 +271,27 @@ impl Engine {
                             false => Err(request_conflict()),
                         }));
                     }
-                    if let Some(row) = tx.ledger().summary(&new.id)? {
-                        let same = row.plan_digest == plan.to_string() && row.actor == actor.as_str();
-                        return Ok(Some(if same { Ok(Raced::Run(row.state)) } else { Err(conflict(&new.id)) }));
+                    let found = tx.ledger().summary(&new.id)?;
+                    let same = |row: &RunSummary| row.plan_digest == plan.to_string() && row.actor == actor.as_str();
+                    if found.as_ref().is_some_and(|row| !same(row)) {
+                        return Ok(Some(Err(conflict(&new.id))));
+                    }
+                    if let Beside::Slot(of) = &beside
+                        && !tx.decide_slot(*of, &Decided::Run(new.id.clone()))?
+                    {
+                        return Ok(Some(Ok(Raced::Slot)));
+                    }
+                    if let Some(row) = found {
+                        return Ok(Some(Ok(Raced::Run(row.state))));
+                    }
+                    // Nobody takes the place of a run that a schedule is yet to open.
+                    if !matches!(beside, Beside::Slot(_)) && tx.ledger().is_of_schedule(&new.id)? {
+                        return Ok(Some(Err(conflict(&new.id))));
                     }
                     let id = new.id.clone();
                     tx.open_run(&stamp, new)?;
                     tx.ledger().touch([id]);
-                    if let Some((request, digest, answer)) = remembered {
+                    if let Beside::Request(request, digest, answer) = beside {
                         tx.remember(&actor, "submit", &request, &digest, &answer)?;
                     }
                     Ok(None)
@@ -430,8 +451,30 @@ fn check_place(place: &Path, workspace: &WorkspaceRef) -> Option<Problem> {
     })
 }
 
+/// What a plan is accepted with.
+enum With<'a> {
+    /// Nothing else.
+    Nothing,
+    /// A request that may be repeated, and the digest of its arguments.
+    Request(&'a str, Digest),
+    /// A slot of a schedule, and its run's id.
+    Slot(SlotOf, RunId),
+}
+
+/// What is kept in the transaction that opens a run.
+enum Beside {
+    /// Nothing else.
+    Nothing,
+    /// A request, the digest of its arguments, and its answer as JSON.
+    Request(String, Digest, String),
+    /// That the slot is decided.
+    Slot(SlotOf),
+}
+
 /// What was there already when a run was to be opened.
 enum Raced {
+    /// The slot is decided, or its schedule is not there any more.
+    Slot,
     /// The answer to an equal request, as JSON.
     Request(String),
     /// The very run, and where it stands.
@@ -442,6 +485,27 @@ pub(super) fn request_conflict() -> OpError {
     let what = "this request_id was used before with other arguments";
     let problem = Problem::new(Class::Caller, "idempotency-conflict", what).at("request_id");
     OpError::one(problem.hint("use a new request_id"))
+}
+
+fn slot_decided() -> OpError {
+    let what = "the slot was decided meanwhile, or its schedule is gone or replaced";
+    OpError::one(Problem::new(Class::Later, "schedule-changed", what).hint("see `agora-admin schedule list`"))
+}
+
+fn reply_to(parsed: &Parsed, shape: &plan::Overview, current: &Current) -> SubmitReply {
+    SubmitReply {
+        run_id: None,
+        state: "valid".to_owned(),
+        deduplicated: false,
+        items: parsed.plan.items.len() as u64,
+        layers: shape.layers.len() as u64,
+        added: None,
+        closed: false,
+        warnings: parsed.warnings.iter().map(ProblemRow::from).collect(),
+        registry_version: current.snapshot.version,
+        dry_run: None,
+        next: "submit the same plan without dry_run".to_owned(),
+    }
 }
 
 pub(super) fn next(id: &RunId) -> String {

@@ -9,9 +9,9 @@ use agora_core::record::CancelVia;
 /// Who calls. Made by the edge from what it knows, never from what the caller says.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// `human:NAME` or `agent:NAME`.
+    /// `human:NAME`, `agent:NAME` or `schedule:NAME`.
     pub actor: Actor,
-    /// How that was established: `os-user` or `mcp-stdio`.
+    /// How that was established: `os-user`, `mcp-stdio` or `schedule`.
     pub how: Word,
     /// The rule that allows it: `owner` for who owns the home.
     pub rule: Enc,

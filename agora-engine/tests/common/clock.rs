@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use agora_core::time::Time;
 use agora_engine::host::{Host, Serial, ThisMachine, Wake};
-use tokio::sync::broadcast;
+use async_trait::async_trait;
+use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 
 /// The clock. Clones are the same one.
@@ -17,13 +18,24 @@ pub(crate) struct HandClock {
     wall: Arc<AtomicI64>,
     /// Time that really passed, in microseconds.
     steady: Arc<AtomicI64>,
+    /// Whoever waits for a time hears that it was turned.
+    turned: Arc<Notify>,
 }
 
 impl HandClock {
     /// A clock that stands at the machine's time.
     pub(crate) fn new() -> Self {
         // Room to turn it back: steady time is never below zero.
-        Self { wall: Arc::new(AtomicI64::new(ThisMachine.now().micros())), steady: Arc::new(AtomicI64::new(1 << 50)) }
+        Self::at(ThisMachine.now())
+    }
+
+    /// A clock that stands at this time.
+    pub(crate) fn at(time: Time) -> Self {
+        Self {
+            wall: Arc::new(AtomicI64::new(time.micros())),
+            steady: Arc::new(AtomicI64::new(1 << 50)),
+            turned: Arc::default(),
+        }
     }
 
     /// Lets this many milliseconds pass; or takes them back, if they are negative.
@@ -35,8 +47,11 @@ impl HandClock {
     /// Sets the wall clock alone: no time passes.
     pub(crate) fn leap(&self, ms: i64) {
         self.wall.fetch_add(ms * 1000, Ordering::SeqCst);
+        self.turned.notify_waiters();
     }
 }
+
+#[async_trait]
 
 impl Host for HandClock {
     fn now(&self) -> Time {
@@ -45,6 +60,13 @@ impl Host for HandClock {
 
     fn steady(&self) -> Duration {
         Duration::from_micros(self.steady.load(Ordering::SeqCst).unsigned_abs())
+    }
+
+    async fn reached(&self, time: Time) {
+        let turned = self.turned.notified();
+        if self.now() < time {
+            turned.await;
+        }
     }
 }
 
@@ -67,6 +89,7 @@ impl PlayedClock {
     }
 }
 
+#[async_trait]
 impl Host for PlayedClock {
     fn now(&self) -> Time {
         self.began.0.plus_ms(u64::try_from(self.passed().as_millis()).unwrap())
@@ -74,6 +97,10 @@ impl Host for PlayedClock {
 
     fn steady(&self) -> Duration {
         self.passed()
+    }
+
+    async fn reached(&self, time: Time) {
+        tokio::time::sleep(Duration::from_millis(time.ms_since(self.now()))).await;
     }
 
     // A thread of its own would be something that a runtime without work does not wait for.

@@ -87,6 +87,11 @@ impl Publisher {
         digest
     }
 
+    /// Leaves an artifact out of the next version.
+    pub(crate) fn remove(&mut self, kind: &str, name: &str) {
+        self.entries.get_mut(kind).and_then(|names| names.remove(name)).unwrap();
+    }
+
     /// Revokes a digest in the next version.
     pub(crate) fn revoke(&mut self, digest: Digest) {
         self.revoked.push((digest, self.version + 1));

@@ -22,6 +22,7 @@ mod next;
 mod processes;
 mod registry;
 mod scale;
+mod schedules;
 mod stopping;
 mod store;
 mod throwing;

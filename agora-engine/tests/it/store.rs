@@ -41,18 +41,29 @@ async fn a_store_of_a_newer_version_is_left_alone() {
     let before = std::fs::read(home.path().join("store.db")).unwrap();
     assert_eq!(code_of(home.try_open().await), "store-newer");
     assert!(std::fs::read(home.path().join("store.db")).unwrap() == before, "it was written to");
-    sql(home.path(), "PRAGMA user_version = 2");
+    sql(home.path(), "PRAGMA user_version = 3");
     check(&*home.open().await, &["before"]).await;
 }
 
 #[tokio::test]
 async fn a_store_of_the_first_version_is_migrated() {
     let home = used().await;
-    sql(home.path(), "DROP TABLE growth; PRAGMA user_version = 1");
+    sql(home.path(), "DROP TABLE schedules; DROP TABLE growth; PRAGMA user_version = 1");
     check(&*home.open().await, &["before"]).await;
     let store = Connection::open(home.path().join("store.db")).unwrap();
-    let rows: i64 = store.query_row("SELECT count(*) FROM growth", [], |row| row.get(0)).unwrap();
-    assert_eq!(rows, 0);
+    for table in ["growth", "schedules"] {
+        let rows: i64 = store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_the_second_version_is_migrated() {
+    let home = used().await;
+    sql(home.path(), "DROP TABLE schedules; PRAGMA user_version = 2");
+    let engine = home.open().await;
+    check(&engine, &["before"]).await;
+    assert_eq!(engine.schedules().await.unwrap().schedules, []);
 }
 
 #[tokio::test]
