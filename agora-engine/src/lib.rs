@@ -11,6 +11,7 @@ pub mod keys;
 pub mod operations;
 mod perform;
 pub mod registry;
+pub mod upkeep;
 mod wake;
 
 pub use driver::Driver;

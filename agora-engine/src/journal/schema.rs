@@ -24,8 +24,11 @@ const FLAGS: OpenFlags =
     OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX).union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// Forward-only; the position is the version it leads to, from 1.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_first.sql"), include_str!("../../migrations/0002_growth.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_growth.sql"),
+    include_str!("../../migrations/0003_collected.sql"),
+];
 
 /// Opens the store of a home, and makes it if it is not there.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -12,6 +12,7 @@ mod diagnosing;
 mod driving;
 mod evidence;
 mod flow;
+mod gc;
 mod growing;
 mod hostile;
 mod integrity;
