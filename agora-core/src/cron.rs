@@ -343,6 +343,16 @@ mod tests {
     }
 
     #[test]
+    fn an_expression_has_a_longest_length() {
+        let padded = |length: usize| format!("{:<length$}", "* * * * *");
+        assert!(Cron::new(&padded(CRON_BYTES_MAX), "UTC").is_ok());
+        assert_eq!(
+            Cron::new(&padded(CRON_BYTES_MAX + 1), "UTC").err(),
+            Some(vec![CronError::Long(CRON_BYTES_MAX + 1)])
+        );
+    }
+
+    #[test]
     fn a_run_is_named_after_its_slot() {
         let name = Name::new("a".repeat(64)).unwrap();
         let id = run_id(&name, time("2026-11-20T18:07")).unwrap();

@@ -13,6 +13,7 @@ pub mod operations;
 mod perform;
 pub mod registry;
 mod schedules;
+pub mod upkeep;
 mod wake;
 
 pub use driver::Driver;

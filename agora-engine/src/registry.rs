@@ -384,7 +384,7 @@ impl Current {
             }
         }
         for digest in refs {
-            if !blobs.has(&digest).await? {
+            if !blobs.keep(&digest).await? {
                 surroundings.absent.insert(digest);
             }
         }

@@ -70,7 +70,18 @@ async fn blobs_in_files_conform() {
     let scratch = tempfile::tempdir().unwrap();
     suites::blob::run(&*open_blobs(home.path()), scratch.path()).await;
     suites::blob::run_shared(|| FileBlobs::new(home.path())).await;
+    suites::blob::run_removal(&*open_blobs(home.path()), || grow_old(home.path())).await;
     every_file_is_its_name(home.path());
+}
+
+/// Lets all blobs of a home rest for two days.
+fn grow_old(home: &Path) {
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    for folder in std::fs::read_dir(home.join("blobs/sha256")).unwrap().flatten() {
+        for blob in std::fs::read_dir(folder.path()).unwrap().flatten() {
+            std::fs::File::open(blob.path()).unwrap().set_modified(past).unwrap();
+        }
+    }
 }
 
 fn writer(home: &Path, name: &str, count: u64) -> std::process::Child {

@@ -55,6 +55,7 @@ async fn blobs_in_memory_conform() {
     let blobs = MemoryBlobs::new();
     suites::blob::run(&blobs, scratch.path()).await;
     suites::blob::run_shared(|| blobs.clone()).await;
+    suites::blob::run_removal(&blobs, || blobs.grow_old()).await;
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    answer, apply, approve, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve,
-    hold, init, logs, mcp_config, places, release, result, runs, schedule, serve, status, submit, validate, watch,
+    answer, apply, approve, audit, backup, cancel, completions, deploy, diagnose, dispatch, doctor, entries,
+    force_resolve, gc, hold, init, logs, mcp_config, places, release, restore, result, runs, schedule, serve, status,
+    submit, validate, watch,
 };
 use crate::output::{Field, Format};
 
@@ -122,6 +123,12 @@ pub(crate) enum Verb {
     /// Plans that run again and again
     #[command(subcommand)]
     Schedule(schedule::ScheduleVerb),
+    /// Make room: remove the bytes of runs that ended long ago; their evidence stays
+    Gc(gc::Args),
+    /// Write the home into one file, while programs go on
+    Backup(backup::Args),
+    /// Make a home of a backup
+    Restore(restore::Args),
     /// Drive the runs of this home until asked to end
     Serve(serve::Args),
     /// Print completions for a shell

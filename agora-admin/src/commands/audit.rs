@@ -49,6 +49,9 @@ fn show(page: &mut Page, reply: &AuditReply) {
     page.line(Line::of("run").and_style(Style::Bold, &reply.run_id).and(verdict));
     let mut facts = vec![("entries", Cell::new(reply.entries.to_string())), ("root", Cell::new(&reply.root))];
     facts.extend(reply.axes.iter().map(|axis| (axis.axis.as_str(), Cell::new(&axis.value))));
+    if let Some(at) = &reply.collected {
+        facts.push(("collected", Cell::new(format!("{}: the bytes of its results are gone", rows::when(at)))));
+    }
     facts.push(("passed", Cell::new(rows::count(reply.passed, "check"))));
     page.facts(facts);
     if !reply.checks.is_empty() {

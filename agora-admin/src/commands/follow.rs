@@ -383,6 +383,7 @@ mod tests {
             state: "open".into(),
             sealed: false,
             held,
+            collected: None,
             queue: "default".into(),
             actor: "human:a".into(),
             opened: "2026-11-20T18:07:00.000000Z".into(),

@@ -149,6 +149,7 @@ mod tests {
             state: "open".into(),
             sealed: false,
             held: false,
+            collected: None,
             queue: "default".into(),
             actor: "human:a".into(),
             opened: String::new(),

@@ -181,6 +181,9 @@ fn summary(page: &mut Page, reply: &ResultReply) {
     if let Some(isolation) = &reply.isolation {
         facts.push(("isolation", Cell::new(isolation)));
     }
+    if let Some(at) = &reply.collected {
+        facts.push(("collected", Cell::new(format!("{}: the bytes are gone", rows::when(at)))));
+    }
     page.facts(facts);
     for (what, names) in [
         ("files", &reply.files),
@@ -204,7 +207,9 @@ fn summary(page: &mut Page, reply: &ResultReply) {
     if let Some(words) = reply.claims.as_ref().and_then(|claims| claims.summary.as_ref()) {
         rows::untrusted(page, "the agent claims", words);
     }
-    if reply.patch.is_some() {
+    if reply.collected.is_some() {
+        page.next(format!("agora-admin audit {}", reply.run_id));
+    } else if reply.patch.is_some() {
         let item = reply.item_id.as_ref().map(|item| format!(" {item}")).unwrap_or_default();
         page.next(format!("agora-admin apply {}{item}", reply.run_id));
     }

@@ -118,7 +118,11 @@ pub(crate) fn runs(page: &mut Page, runs: &[RunRow]) {
 
 /// The line that says where a run stands.
 pub(crate) fn run_line(run: &RunRow) -> Line {
-    let seal = if run.sealed { "sealed" } else { "" };
+    let seal = match (&run.collected, run.sealed) {
+        (Some(at), _) => format!("sealed, collected {}", when(at)),
+        (None, true) => "sealed".to_owned(),
+        (None, false) => String::new(),
+    };
     Line::of("run")
         .and_style(Style::Bold, &run.run_id)
         .and(run_state(run))

@@ -1,8 +1,9 @@
 //! From a verb to its file.
 
 use super::{
-    answer, apply, approve, audit, cancel, completions, deploy, diagnose, dispatch, doctor, entries, force_resolve,
-    hold, init, logs, mcp_config, places, release, result, runs, schedule, serve, status, submit, validate, watch,
+    answer, apply, approve, audit, backup, cancel, completions, deploy, diagnose, dispatch, doctor, entries,
+    force_resolve, gc, hold, init, logs, mcp_config, places, release, restore, result, runs, schedule, serve, status,
+    submit, validate, watch,
 };
 use agora_core::decide::Verdict;
 
@@ -55,6 +56,9 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> 
         Verb::ForceResolve(args) => force_resolve::run(context, args).await,
         Verb::Audit(args) => audit::run(context, args).await,
         Verb::Schedule(verb) => schedule::run(context, verb).await,
+        Verb::Gc(args) => gc::run(context, args).await,
+        Verb::Backup(args) => backup::run(context, args).await,
+        Verb::Restore(args) => restore::run(context, &args),
         Verb::Serve(args) => serve::run(context, args).await,
         Verb::Completions(args) => completions::run(context, &args),
     }

@@ -207,7 +207,7 @@ impl<'a> Editor<'a> {
         let entries = wishes_of(&earlier);
         for wish in entries.values() {
             if let Wish::Have(digest) = wish
-                && !self.blobs.has(digest).await?
+                && !self.blobs.keep(digest).await?
             {
                 return Err(BlobError::Missing(*digest).into());
             }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::error::{Class, Coded};
 use crate::id::Digest;
+use crate::time::Time;
 
 /// Why bytes could not be kept or had.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,9 @@ impl Coded for BlobError {
 /// - **Durability**: when a put returns, the bytes outlive a crash of the machine.
 /// - **Idempotency**: putting the same bytes again, also at once from many processes, changes nothing and succeeds.
 /// - **Verification**: `get` and `export` hash while they read and never hand out bytes that are not the digest's.
+/// - **Removal**: `remove` takes only what nobody has put or kept since the time it is given. Of a removal and a put or keep at
+///   once, one sees the other: when a put returns, or a keep says that the blob is there, no removal with an earlier time
+///   takes it. A store that removes nothing keeps this too, and need not implement it.
 /// - **Cancellation**: a dropped future leaves no blob and at most a temporary file, which nothing reads.
 #[async_trait]
 pub trait BlobStore: Send + Sync {
@@ -101,4 +105,35 @@ pub trait BlobStore: Send + Sync {
     /// # Errors
     /// [`BlobError::Io`].
     async fn has(&self, digest: &Digest) -> Result<bool, BlobError>;
+
+    /// Says whether a blob of this digest is there and, if so, counts as a put of it: for who is about to name what somebody
+    /// else put.
+    ///
+    /// # Errors
+    /// As [`BlobStore::put`].
+    async fn keep(&self, digest: &Digest) -> Result<bool, BlobError> {
+        self.has(digest).await
+    }
+
+    /// Returns the size in bytes of a blob that [`BlobStore::remove`] with this time would remove.
+    ///
+    /// # Errors
+    /// [`BlobError::Io`].
+    async fn unused(&self, digest: &Digest, since: Time) -> Result<Option<u64>, BlobError> {
+        let _ = (digest, since);
+        Ok(None)
+    }
+
+    /// Removes a blob that nobody has put or kept since this time, and returns its size in bytes. `None`: it is not there, or
+    /// stays.
+    ///
+    /// # Errors
+    /// [`BlobError::NotWritable`], [`BlobError::Io`].
+    ///
+    /// # Durability
+    /// When it returns, the blob stays gone after a crash of the machine.
+    async fn remove(&self, digest: &Digest, since: Time) -> Result<Option<u64>, BlobError> {
+        let _ = (digest, since);
+        Ok(None)
+    }
 }

@@ -4,6 +4,8 @@
 //! open runs it needs in memory, in step with the database: before it looks at anything it reads what other processes
 //! committed since ([`Ledger::catch_up`]), and what it appends goes through `agora-core`'s transition table first.
 
+mod collected;
+mod copy;
 mod error;
 mod growth;
 mod ledger;
@@ -14,6 +16,7 @@ mod schema;
 mod thread;
 mod write;
 
+pub(crate) use collected::named;
 pub(crate) use error::StoreError;
 pub(crate) use growth::read_grown;
 pub(crate) use ledger::{Ledger, RunMeta};

@@ -45,6 +45,8 @@ pub(crate) struct RunSummary {
     pub(crate) entries: u64,
     /// The signed checkpoint.
     pub(crate) checkpoint: Option<Vec<u8>>,
+    /// Since when the bytes of its results are removed.
+    pub(crate) collected: Option<Time>,
 }
 
 /// An item as its row shows it.
@@ -80,10 +82,26 @@ pub(crate) struct EntryRow {
 }
 
 const COLUMNS: &str = "key, id, actor, queue, state, held, sealed, opened_at, completed_at, cost_microusd, plan_digest, \
-                       log_seq, logged, entries, checkpoint";
+                       log_seq, logged, entries, checkpoint, (SELECT c.at FROM collected c WHERE c.run = runs.key)";
 
-type Raw =
-    (i64, String, String, String, String, bool, bool, i64, Option<i64>, i64, String, i64, bool, i64, Option<Vec<u8>>);
+type Raw = (
+    i64,
+    String,
+    String,
+    String,
+    String,
+    bool,
+    bool,
+    i64,
+    Option<i64>,
+    i64,
+    String,
+    i64,
+    bool,
+    i64,
+    Option<Vec<u8>>,
+    Option<i64>,
+);
 
 fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     Ok((
@@ -102,6 +120,7 @@ fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
         row.get(12)?,
         row.get(13)?,
         row.get(14)?,
+        row.get(15)?,
     ))
 }
 
@@ -122,6 +141,7 @@ fn summary(raw: Raw) -> Result<RunSummary, StoreError> {
         logged,
         entries,
         note,
+        collected,
     ) = raw;
     Ok(RunSummary {
         key,
@@ -139,6 +159,7 @@ fn summary(raw: Raw) -> Result<RunSummary, StoreError> {
         logged,
         entries: count(entries, "entries")?,
         checkpoint: note,
+        collected: collected.map(Time::from_micros),
     })
 }
 

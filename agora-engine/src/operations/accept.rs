@@ -394,8 +394,8 @@ impl Engine {
                 })
                 .await?;
             if let Some((tree, pack)) = cached
-                && self.blobs.has(&tree).await?
-                && self.blobs.has(&pack).await?
+                && self.blobs.keep(&tree).await?
+                && self.blobs.keep(&pack).await?
             {
                 return Ok(BaseRef { workspace: name, tree, commit: Some(Enc::encode(&commit)), dirty: false });
             }

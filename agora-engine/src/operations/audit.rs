@@ -60,6 +60,9 @@ pub struct AuditReply {
     pub passed: u64,
     /// The checks that failed; all of them with `full`.
     pub checks: Vec<CheckRow>,
+    /// When the bytes of its results were removed to make room; what is verified here was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collected: Option<String>,
     /// What this does not show.
     pub not_shown: Vec<String>,
 }
@@ -121,6 +124,7 @@ impl Engine {
             axes,
             passed,
             checks,
+            collected: run.collected.map(|at| at.to_string()),
             not_shown: NOT_SHOWN.map(str::to_owned).to_vec(),
         })
     }

@@ -225,7 +225,9 @@ fn look(ledger: &mut Ledger, key: i64, log: &mut Log, keys: &Keys, looked: &mut 
         let log = ended.log.iter().map(|log| log.digest);
         log.chain(ended.report).chain(ended.verify.iter().map(|verify| verify.report))
     });
-    looked.artifacts = accepted.chain(ended).collect();
+    if run.collected.is_none() {
+        looked.artifacts = accepted.chain(ended).collect();
+    }
     Ok(())
 }
 

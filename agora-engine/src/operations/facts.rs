@@ -64,6 +64,9 @@ pub struct RunRow {
     /// Whether it is held.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// When the bytes of its results were removed to make room; its evidence is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collected: Option<String>,
     /// The queue.
     pub queue: String,
     /// Who opened it.

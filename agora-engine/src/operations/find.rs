@@ -13,6 +13,14 @@ fn unknown(given: &str) -> OpError {
     OpError::one(problem.hint("list your runs with `status`"))
 }
 
+/// Refuses what needs the bytes of a run's results where they were removed.
+pub(super) fn with_bytes(run: RunSummary) -> Result<RunSummary, OpError> {
+    let Some(at) = run.collected else { return Ok(run) };
+    let what = format!("the run {} was collected at {at}: the bytes of its patches, outputs and logs are gone", run.id);
+    let problem = Problem::new(Class::Missing, "collected", what);
+    Err(OpError::one(problem.hint("its evidence is kept: see `audit` and `status` of the run")))
+}
+
 impl Engine {
     /// The run with this id, or with this unique prefix where `exact` is false.
     pub(super) async fn find_run(&self, caller: &Caller, given: &str, exact: bool) -> Result<RunSummary, OpError> {

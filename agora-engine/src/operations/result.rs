@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::accept::internal;
 use super::call::Call as _;
 use super::facts::{PatchStat, Text};
+use super::find::with_bytes;
 use super::rows::{failure_text, merged_text, state_word, text};
 use super::status::locate;
-use super::{Address, Caller, OpError, StatusArgs};
+use super::{Address, AuditArgs, Caller, OpError, StatusArgs};
 use crate::engine::Engine;
 
 /// Which part.
@@ -114,6 +115,9 @@ pub struct ResultReply {
     /// More of the failure, as it was recorded: it may quote what the worker said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_detail: Option<Text>,
+    /// When the bytes of the run's results were removed to make room: what is said here is what was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collected: Option<String>,
     /// The patch: of the item, or of the run with everything merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patch: Option<PatchStat>,
@@ -179,10 +183,10 @@ impl Engine {
     /// For runs, items and parts that are not there.
     pub async fn result(&self, caller: &Caller, args: ResultArgs) -> Result<ResultReply, OpError> {
         let row = self.find_run(caller, &args.run_id, false).await?;
-        let run = row.id;
+        let (run, collected) = (row.id.clone(), row.collected);
         let part = args.part.unwrap_or(Part::Summary);
         let Some(item) = args.item_id.clone() else {
-            return self.result_of_run(caller, &run, row.state, &args, part).await;
+            return self.result_of_run(caller, &run, with_bytes(row)?.state, &args, part).await;
         };
         let id = ItemId::new(item.clone()).map_err(|error| wrong("item_id", error.to_string()))?;
         let now = self.host.now();
@@ -193,15 +197,23 @@ impl Engine {
         let facts = facts.await?;
         let mut reply = facts.reply.clone();
         match part {
+            Part::Summary if collected.is_some() => {
+                reply.collected = collected.map(|at| at.to_string());
+                add_recorded(&run, &id, &facts, &mut reply);
+            }
             Part::Summary => self.add_words(&run, &id, &facts, &mut reply).await,
             Part::Files | Part::Patch | Part::Output | Part::Log | Part::Manifest => {
+                with_bytes(row)?;
                 let bytes = self.part_of_item(&facts, part, args.path.as_deref()).await?;
                 let name = Address::of(&run, Some(&id), part, &bytes);
                 reply.page =
                     Some(page(&bytes, &args, name, |bytes, limit| text(bytes, &run, &id, facts.attempt, limit)));
             }
         }
-        reply.next = next_call(&run, &id, &facts, &reply, &args);
+        reply.next = match collected {
+            Some(_) => Some(AuditArgs { run_id: run.to_string(), full: None }.call()),
+            None => next_call(&run, &id, &facts, &reply, &args),
+        };
         Ok(reply)
     }
 
@@ -266,7 +278,7 @@ impl Engine {
         part: Part,
         path: Option<&str>,
     ) -> Result<Vec<u8>, OpError> {
-        let run = self.find_run(caller, run_id, false).await?.id;
+        let run = with_bytes(self.find_run(caller, run_id, false).await?)?.id;
         let Some(item) = item_id.map(str::to_owned) else {
             return match part {
                 Part::Patch => Ok(self.merged_patch(caller, &run).await?.ok_or_else(|| absent("a patch"))?.bytes),
@@ -325,12 +337,7 @@ impl Engine {
                 Err(error) => reply.cannot_show("manifest", &error),
             }
         }
-        // Where no outcome was taken, the record says why not.
-        let recorded = || facts.detail.clone().filter(|_| reply.failure.is_some()).map(words);
-        reply.failure_detail = reply.failure_detail.take().or_else(recorded);
-        if !facts.outputs.is_empty() {
-            reply.outputs = Some(shown(outputs(&facts.outputs), OUTPUTS_SHOWN_MAX));
-        }
+        add_recorded(run, id, facts, reply);
         if let Some((passed, report)) = facts.verify {
             let report = match self.blobs.get(&report).await {
                 Ok(bytes) => Some(text(bytes, run, id, facts.attempt, WORDS_MAX)),
@@ -367,6 +374,7 @@ impl ResultReply {
             state,
             failure: None,
             failure_detail: None,
+            collected: None,
             patch: None,
             files: None,
             conflicts: None,
@@ -431,6 +439,17 @@ fn files(patch: &[u8]) -> Result<Vec<u8>, OpError> {
         }
     };
     Ok(patch.files.iter().map(line).collect::<String>().into_bytes())
+}
+
+/// Adds what the records themselves say: the names of the outputs, and where no outcome was taken, why not.
+fn add_recorded(run: &RunId, id: &ItemId, facts: &Facts, reply: &mut ResultReply) {
+    let shown = |bytes: Vec<u8>, limit: usize| text(bytes, run, id, facts.attempt, limit);
+    if reply.failure_detail.is_none() && reply.failure.is_some() {
+        reply.failure_detail = facts.detail.clone().map(|words| shown(words.into_bytes(), WORDS_MAX));
+    }
+    if !facts.outputs.is_empty() {
+        reply.outputs = Some(shown(outputs(&facts.outputs), OUTPUTS_SHOWN_MAX));
+    }
 }
 
 /// A line for each output: `BYTES DIGEST PATH`.

@@ -20,6 +20,7 @@ pub(super) fn run_row(run: &RunSummary, counts: ItemCounts, now: Time) -> RunRow
         state: run.state.clone(),
         sealed: run.sealed,
         held: run.held,
+        collected: run.collected.map(|at| at.to_string()),
         queue: run.queue.clone(),
         actor: run.actor.clone(),
         opened: run.opened_at.to_string(),

@@ -13,6 +13,7 @@ use agora_core::worker::Change;
 use agora_tree::{Content, ContentError, Pack, merge_steps};
 
 use super::accept::{disk, internal};
+use super::find::with_bytes;
 use super::status::locate;
 use super::{Caller, OpError};
 use crate::engine::Engine;
@@ -103,7 +104,7 @@ impl Engine {
     /// # Errors
     /// `run-unknown`, `item-unknown`, `no-workspace`, `no-patch`, `patch-conflict` naming both items and the paths.
     pub async fn run_trees(&self, caller: &Caller, run_id: &str, item_id: Option<&str>) -> Result<RunTrees, OpError> {
-        let run = self.find_run(caller, run_id, false).await?.id;
+        let run = with_bytes(self.find_run(caller, run_id, false).await?)?.id;
         let plan = self.tree_plan(&run, item_id).await?;
         if plan.steps.is_empty() {
             let problem = Problem::new(Class::Missing, "no-patch", "nothing with a patch has been accepted here");

@@ -1,13 +1,14 @@
 //! I08: the bounds of what callers say, at the boundary and one beyond.
 
 use agora_core::decide::Verdict;
-use agora_core::limits::{ANSWER_BYTES_MAX, REQUEST_ID_BYTES_MAX};
+use agora_core::limits::{ANSWER_BYTES_MAX, REQUEST_ID_BYTES_MAX, SCHEDULES_MAX};
 use agora_engine::operations::{AnswerArgs, ApproveArgs, SubmitArgs};
 use serde_json::json;
 
 use crate::approving::asked;
 use crate::common::{Home, caller, code_of, fan_out, item, plan, submit, wait_end, within};
 use crate::flow::{asking, wait_question};
+use crate::schedules::try_add;
 
 #[tokio::test]
 async fn a_request_id_has_a_longest_length() {
@@ -43,6 +44,24 @@ async fn an_answer_has_a_longest_length() {
     engine.answer(&caller(), answer(ANSWER_BYTES_MAX)).await.unwrap();
     assert_eq!(wait_end(&engine, &["run"]).await[0].state, "done");
     driver.stop().await;
+}
+
+/// Schedules that are there already are put in place as the store keeps them: adding a thousand one by one takes long.
+#[tokio::test]
+async fn a_home_has_a_largest_number_of_schedules() {
+    let home = Home::new().await;
+    let engine = home.open().await;
+    let plan = json!({ "items": [item("a", &[])] });
+    let add = async |name: &str| try_add(&engine, name, "0 2 * * *", &plan, false).await;
+    add("first").await.unwrap();
+    let store = rusqlite::Connection::open(home.path().join("store.db")).unwrap();
+    let copy = "INSERT INTO schedules (name, cron, zone, plan, place, added_by, added_at, decided)
+                SELECT 'copy-' || ?1, cron, zone, plan, place, added_by, added_at, decided FROM schedules LIMIT 1";
+    for at in 2..SCHEDULES_MAX {
+        store.execute(copy, [at.to_string()]).unwrap();
+    }
+    add("last").await.unwrap();
+    assert_eq!(code_of(add("one-more").await), "limit-exceeded");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod diagnosing;
 mod driving;
 mod evidence;
 mod flow;
+mod gc;
 mod growing;
 mod hostile;
 mod integrity;

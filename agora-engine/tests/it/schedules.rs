@@ -35,7 +35,7 @@ fn simple() -> Value {
     json!({ "items": [item("a", &[])] })
 }
 
-async fn try_add(
+pub(crate) async fn try_add(
     engine: &Engine,
     name: &str,
     cron: &str,

@@ -34,36 +34,64 @@ async fn used() -> Home {
     home
 }
 
+/// Puts a store in the place of the home's that has the tables of the first version, and what they hold.
+fn back_to_the_first_schema(home: &Path) {
+    let (path, first) = (home.join("store.db"), home.join("first.db"));
+    let store = Connection::open(&first).unwrap();
+    let owner: i64 =
+        Connection::open(&path).unwrap().pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
+    store.execute_batch(include_str!("../../migrations/0001_first.sql")).unwrap();
+    store.execute_batch(&format!("PRAGMA application_id = {owner}; PRAGMA user_version = 1")).unwrap();
+    store.execute("ATTACH ?1 AS now", [path.to_str().unwrap()]).unwrap();
+    let names = |sql: &str| -> Vec<String> {
+        let mut statement = store.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let tables = names("SELECT name FROM main.sqlite_schema WHERE type = 'table'");
+    assert_eq!(tables.len(), 8, "{tables:?}");
+    // In whatever order they come.
+    store.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    for table in tables {
+        let columns = names(&format!("SELECT name FROM pragma_table_info('{table}', 'main')")).join(", ");
+        store
+            .execute_batch(&format!("INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}"))
+            .unwrap();
+    }
+    store.execute_batch("DETACH now").unwrap();
+    drop(store);
+    std::fs::rename(first, path).unwrap();
+}
+
 #[tokio::test]
 async fn a_store_of_a_newer_version_is_left_alone() {
     let home = used().await;
-    sql(home.path(), "PRAGMA user_version = 99");
+    let path = home.path().join("store.db");
+    let version: i64 =
+        Connection::open(path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    sql(home.path(), &format!("PRAGMA user_version = {}", version + 1));
     let before = std::fs::read(home.path().join("store.db")).unwrap();
     assert_eq!(code_of(home.try_open().await), "store-newer");
     assert!(std::fs::read(home.path().join("store.db")).unwrap() == before, "it was written to");
-    sql(home.path(), "PRAGMA user_version = 3");
+    sql(home.path(), &format!("PRAGMA user_version = {version}"));
     check(&*home.open().await, &["before"]).await;
 }
 
 #[tokio::test]
 async fn a_store_of_the_first_version_is_migrated() {
     let home = used().await;
-    sql(home.path(), "DROP TABLE schedules; DROP TABLE growth; PRAGMA user_version = 1");
-    check(&*home.open().await, &["before"]).await;
-    let store = Connection::open(home.path().join("store.db")).unwrap();
-    for table in ["growth", "schedules"] {
-        let rows: i64 = store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
-        assert_eq!(rows, 0);
-    }
-}
-
-#[tokio::test]
-async fn a_store_of_the_second_version_is_migrated() {
-    let home = used().await;
-    sql(home.path(), "DROP TABLE schedules; PRAGMA user_version = 2");
+    back_to_the_first_schema(home.path());
     let engine = home.open().await;
     check(&engine, &["before"]).await;
-    assert_eq!(engine.schedules().await.unwrap().schedules, []);
+    let driver = engine.drive();
+    submit(&engine, fan_out("after", 2)).await;
+    wait_end(&engine, &["after"]).await;
+    check(&engine, &["before", "after"]).await;
+    driver.stop().await;
+    let store = Connection::open(home.path().join("store.db")).unwrap();
+    for table in ["growth", "schedules", "collected"] {
+        let rows: i64 = store.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
 }
 
 #[tokio::test]

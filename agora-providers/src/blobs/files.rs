@@ -2,7 +2,8 @@
 //!
 //! A put writes a temporary file in `<home>/blobs/tmp`, syncs it, renames it to its name and syncs the folder: a blob is
 //! there whole or not at all, however a process or the machine ends, and two who put the same bytes rename the same bytes
-//! over each other. Files in `tmp` that a crash left are read by nobody and removed by the next store that is opened, once
+//! over each other. The time of a blob's file says when it was last put or kept, to within [`RENEW`]; a removal looks at it
+//! while nobody can renew it or put the blob anew, which the lock of the blob's folder sees to. Files in `tmp` that a crash left are read by nobody and removed by the next store that is opened, once
 //! they are a day old.
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use agora_core::id::Digest;
 use agora_core::seam::{BlobError, BlobStore};
+use agora_core::time::Time;
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
@@ -27,6 +29,9 @@ const GET_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 const KNOWN_MAX: usize = 100_000;
 /// When a temporary file is nobody's any more: no put takes a day.
 const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How old the time of a blob's file may be before a put of the same bytes renews it: a write for each put would cost more
+/// than the puts.
+const RENEW: Duration = Duration::from_secs(60 * 60);
 
 /// The blobs of one home. Clones share what they know.
 #[derive(Debug, Clone)]
@@ -114,7 +119,43 @@ impl FileBlobs {
             sync_folder(path.parent().unwrap_or(&self.root))?;
             self.remember(*digest);
         }
-        Ok(true)
+        self.renew(digest)
+    }
+
+    /// Has the time of a blob's file say that it was put now; false if it is not there.
+    fn renew(&self, digest: &Digest) -> Result<bool, BlobError> {
+        let path = self.path(digest);
+        let now = SystemTime::now();
+        match last_put(&path)? {
+            None => return Ok(false),
+            // One from the future is as good as new.
+            Some((put, _)) if now.duration_since(put).is_ok_and(|age| age > RENEW) => {}
+            Some(_) => return Ok(true),
+        }
+        let Some(folder) = open_folder(&path)? else { return Ok(false) };
+        folder.lock_shared().map_err(|error| failed("locking a folder of blobs", &error))?;
+        match File::open(&path).and_then(|file| file.set_modified(now)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(unwritten("renewing a blob", &error)),
+        }
+    }
+
+    /// The size of a blob that nobody put since, and its folder, in which nobody puts or renews until it is closed.
+    fn resting(&self, digest: &Digest, since: Time) -> Result<Option<(u64, File)>, BlobError> {
+        let path = self.path(digest);
+        let Some(folder) = open_folder(&path)? else { return Ok(None) };
+        folder.lock().map_err(|error| failed("locking a folder of blobs", &error))?;
+        let found = last_put(&path)?.filter(|(put, _)| time_of(*put) < since);
+        Ok(found.map(|(_, size_bytes)| (size_bytes, folder)))
+    }
+
+    fn take_away(&self, digest: &Digest, since: Time) -> Result<Option<u64>, BlobError> {
+        let Some((size_bytes, folder)) = self.resting(digest, since)? else { return Ok(None) };
+        std::fs::remove_file(self.path(digest)).map_err(|error| unwritten("removing a blob", &error))?;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+        folder.sync_all().map_err(|error| unwritten("syncing a folder of blobs", &error))?;
+        Ok(Some(size_bytes))
     }
 
     /// Copies what it reads into a blob of its own digest.
@@ -135,8 +176,11 @@ impl FileBlobs {
         file.set_permissions(Permissions::from_mode(0o444))
             .and_then(|()| file.sync_all())
             .map_err(|error| unwritten("syncing a blob", &error))?;
+        // Shared with other puts; a removal that looked at what was here before must not take this one.
+        let held = File::open(folder).map_err(|error| unwritten("opening a folder of blobs", &error))?;
+        held.lock_shared().map_err(|error| failed("locking a folder of blobs", &error))?;
         temporary.persist(&target).map_err(|error| unwritten("naming a blob", &error.error))?;
-        sync_folder(folder)?;
+        held.sync_all().map_err(|error| unwritten("syncing a folder of blobs", &error))?;
         self.remember(digest);
         Ok((digest, size_bytes))
     }
@@ -227,6 +271,48 @@ impl BlobStore for FileBlobs {
         })
         .await
     }
+
+    async fn keep(&self, digest: &Digest) -> Result<bool, BlobError> {
+        let digest = *digest;
+        self.blocking(move |store| store.renew(&digest)).await
+    }
+
+    async fn unused(&self, digest: &Digest, since: Time) -> Result<Option<u64>, BlobError> {
+        let digest = *digest;
+        self.blocking(move |store| Ok(store.resting(&digest, since)?.map(|(size_bytes, _)| size_bytes))).await
+    }
+
+    async fn remove(&self, digest: &Digest, since: Time) -> Result<Option<u64>, BlobError> {
+        let digest = *digest;
+        self.blocking(move |store| store.take_away(&digest, since)).await
+    }
+}
+
+/// When a blob was last put or kept, and its size; `None` if it is not there.
+fn last_put(path: &Path) -> Result<Option<(SystemTime, u64)>, BlobError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => {
+            let put = found.modified().map_err(|error| failed("looking for a blob", &error))?;
+            Ok(Some((put, found.len())))
+        }
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("looking for a blob", &error)),
+    }
+}
+
+/// The folder that a blob lies in; `None` if nothing was ever put there.
+fn open_folder(path: &Path) -> Result<Option<File>, BlobError> {
+    match File::open(path.parent().unwrap_or(path)) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("opening a folder of blobs", &error)),
+    }
+}
+
+fn time_of(time: SystemTime) -> Time {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Time::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Copies and hashes in one pass.
@@ -369,6 +455,69 @@ mod tests {
         File::options().write(true).open(folder.join("old")).unwrap().set_modified(past).unwrap();
         let _ = FileBlobs::new(home.path());
         assert!(!folder.join("old").exists() && folder.join("new").exists());
+    }
+
+    fn age(path: &Path, by: Duration) {
+        File::open(path).unwrap().set_modified(SystemTime::now() - by).unwrap();
+    }
+
+    fn ago(by: Duration) -> Time {
+        time_of(SystemTime::now() - by)
+    }
+
+    /// Whatever looks at a blob in order to name it makes it young again; who only reads it does not.
+    #[test]
+    fn a_blob_is_removed_when_nobody_put_or_kept_it_for_long_enough() {
+        let home = tempfile::tempdir().unwrap();
+        let blobs = FileBlobs::new(home.path());
+        let digest = blobs.put_bytes(b"one").unwrap();
+        let (path, hour) = (blobs.path(&digest), Duration::from_secs(3600));
+        assert_eq!(blobs.take_away(&digest, ago(24 * hour)).unwrap(), None, "it is young");
+        type Use = fn(&FileBlobs, &Digest);
+        let uses: [(&str, Use, bool); 4] = [
+            ("put", |blobs, _| assert!(blobs.put_bytes(b"one").is_ok()), true),
+            (
+                "put by another process",
+                |blobs, _| assert!(FileBlobs::new(blobs.root.parent().unwrap()).put_bytes(b"one").is_ok()),
+                true,
+            ),
+            ("keep", |blobs, digest| assert!(blobs.renew(digest).unwrap()), true),
+            ("read", |blobs, digest| drop(blobs.read(digest).unwrap()), false),
+        ];
+        for (name, touch, stays) in uses {
+            blobs.put_bytes(b"one").unwrap();
+            age(&path, 48 * hour);
+            touch(&blobs, &digest);
+            let removed = blobs.take_away(&digest, ago(24 * hour)).unwrap();
+            assert_eq!((removed.is_none(), path.exists()), (stays, stays), "{name}");
+        }
+        assert!(!blobs.renew(&digest).unwrap(), "what is gone is not kept");
+        assert_eq!(blobs.take_away(&digest, ago(24 * hour)).unwrap(), None);
+        // Known once, gone, and put again: it is there.
+        blobs.put_bytes(b"one").unwrap();
+        assert_eq!(blobs.read(&digest).unwrap(), b"one");
+    }
+
+    /// Puts and removals at once: a put that returned is never undone.
+    #[test]
+    fn a_put_that_meets_a_removal_is_there_afterwards() {
+        let home = tempfile::tempdir().unwrap();
+        let (blobs, other) = (FileBlobs::new(home.path()), FileBlobs::new(home.path()));
+        let digest = blobs.put_bytes(b"one").unwrap();
+        let (path, since) = (blobs.path(&digest), ago(Duration::from_secs(86_400)));
+        for _ in 0..200 {
+            blobs.put_bytes(b"one").unwrap();
+            age(&path, Duration::from_secs(2 * 86_400));
+            std::thread::scope(|scope| {
+                scope.spawn(|| other.take_away(&digest, since).unwrap());
+                let put = scope.spawn(|| {
+                    blobs.put_bytes(b"one").unwrap();
+                    blobs.read(&digest).unwrap()
+                });
+                assert_eq!(put.join().unwrap(), b"one");
+            });
+            assert!(path.exists());
+        }
     }
 
     #[test]

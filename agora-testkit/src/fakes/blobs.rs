@@ -1,12 +1,13 @@
 //! Blobs in memory, with damage on cue.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agora_core::id::Digest;
 use agora_core::seam::{BlobError, BlobStore};
+use agora_core::time::Time;
 use async_trait::async_trait;
 
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ struct State {
     blobs: BTreeMap<Digest, Arc<Vec<u8>>>,
     failures: VecDeque<BlobError>,
     puts: u64,
+    /// What nobody put or kept since all grew old.
+    old: BTreeSet<Digest>,
 }
 
 /// Blobs in memory. Clones are the same store, as after a restart.
@@ -35,6 +38,12 @@ impl MemoryBlobs {
     /// Loses a blob.
     pub fn lose(&self, digest: &Digest) {
         self.state().blobs.remove(digest);
+    }
+
+    /// Lets all that is there grow older than anybody asks for.
+    pub fn grow_old(&self) {
+        let mut state = self.state();
+        state.old = state.blobs.keys().copied().collect();
     }
 
     /// Changes the bytes of a blob and leaves it its name.
@@ -72,6 +81,7 @@ impl MemoryBlobs {
         let digest = Digest::of(&bytes);
         let mut state = self.turn()?;
         state.puts += 1;
+        state.old.remove(&digest);
         state.blobs.insert(digest, Arc::new(bytes));
         Ok(digest)
     }
@@ -113,5 +123,22 @@ impl BlobStore for MemoryBlobs {
 
     async fn has(&self, digest: &Digest) -> Result<bool, BlobError> {
         Ok(self.turn()?.blobs.contains_key(digest))
+    }
+
+    async fn keep(&self, digest: &Digest) -> Result<bool, BlobError> {
+        let mut state = self.turn()?;
+        state.old.remove(digest);
+        Ok(state.blobs.contains_key(digest))
+    }
+
+    async fn unused(&self, digest: &Digest, _: Time) -> Result<Option<u64>, BlobError> {
+        let state = self.turn()?;
+        Ok(state.blobs.get(digest).filter(|_| state.old.contains(digest)).map(|bytes| bytes.len() as u64))
+    }
+
+    async fn remove(&self, digest: &Digest, _: Time) -> Result<Option<u64>, BlobError> {
+        let mut state = self.turn()?;
+        let gone = if state.old.contains(digest) { state.blobs.remove(digest) } else { None };
+        Ok(gone.map(|bytes| bytes.len() as u64))
     }
 }

@@ -57,4 +57,8 @@ impl BlobStore for SimBlobs {
         self.read().await?;
         self.blobs.has(digest).await
     }
+    async fn keep(&self, digest: &Digest) -> Result<bool, BlobError> {
+        self.read().await?;
+        self.blobs.keep(digest).await
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use agora_core::id::Digest;
 use agora_core::seam::{BlobError, BlobStore};
+use agora_core::time::Time;
 use tokio::task::JoinSet;
 
 /// Runs all of it on an empty store. `scratch` is an empty folder for files.
@@ -131,6 +132,35 @@ pub(super) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     })
     .await;
     futures.into_iter().filter_map(|(_, done)| done).collect()
+}
+
+/// Removes blobs. `grow_old` lets all that are there rest for two days.
+///
+/// # Panics
+/// When the store removes what it must keep, or keeps what it should remove.
+pub async fn run_removal(store: &dyn BlobStore, grow_old: impl Fn()) {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros();
+    let since = Time::from_micros(i64::try_from(since).unwrap()).minus_ms(24 * 60 * 60 * 1000);
+    let content = bytes(600, 10_000);
+    let digest = store.put(&content).await.unwrap();
+    let removed = || store.remove(&digest, since);
+    assert_eq!(removed().await.unwrap(), None, "it was just put");
+    grow_old();
+    assert_eq!(store.unused(&digest, since).await.unwrap(), Some(10_000));
+    store.put(&content).await.unwrap();
+    assert_eq!(store.unused(&digest, since).await.unwrap(), None);
+    assert_eq!(removed().await.unwrap(), None, "it was put again");
+    grow_old();
+    assert!(store.keep(&digest).await.unwrap());
+    assert_eq!(removed().await.unwrap(), None, "it was kept");
+    grow_old();
+    assert!(store.has(&digest).await.unwrap() && store.get(&digest).await.unwrap() == content);
+    assert_eq!(removed().await.unwrap(), Some(10_000), "looking is not keeping");
+    assert!(!store.has(&digest).await.unwrap() && !store.keep(&digest).await.unwrap());
+    assert!(matches!(store.get(&digest).await, Err(BlobError::Missing(_))));
+    assert_eq!((removed().await.unwrap(), store.unused(&digest, since).await.unwrap()), (None, None));
+    store.put(&content).await.unwrap();
+    assert_eq!(store.get(&digest).await.unwrap(), content, "what is gone can be put again");
 }
 
 /// Puts blobs from many tasks at once, through as many stores, and reads all of them through another: what one process can
