@@ -4,6 +4,7 @@
 mod errors;
 mod help;
 mod home;
+mod patterns;
 mod registry;
 mod runs;
 mod stopping;
