@@ -7,7 +7,7 @@
 //! 3. What may run: [`scan`], [`template`], [`registry`].
 //! 4. What is asked: [`graph`], [`plan`].
 //! 5. What happened: [`audit`] (chain, tree, notes), [`record`], [`state`].
-//! 6. What follows: [`retry`], [`cron`] (recurring times), [`choose`], [`decide`].
+//! 6. What follows: [`retry`], [`cron`] (recurring times), [`choose`], [`pattern`], [`decide`].
 //! 7. What is asked of the world: [`seam`].
 
 pub mod audit;
@@ -22,6 +22,7 @@ pub mod isolation;
 pub mod limits;
 pub mod patch;
 pub mod path;
+pub mod pattern;
 pub mod plan;
 pub mod record;
 pub mod registry;

@@ -65,6 +65,21 @@ pub const PLAN_CYCLES_MAX: usize = 10;
 /// Items of one cycle named in its message; a longer cycle shows its first and last ones and how many lie between.
 pub const CYCLE_ITEMS_SHOWN_MAX: usize = 100;
 
+// Patterns: what a run may grow by itself (`docs/patterns.md`).
+
+/// Fixes of one gate, or rounds of reviews after the first: what ten fixes in a row do not mend needs a person.
+pub const FIX_ATTEMPTS_MAX: u64 = 10;
+/// The same unless the plan says otherwise.
+pub const FIX_ATTEMPTS_DEFAULT: u64 = 1;
+/// Outputs of one splitter: each becomes an item, and the item that joins them names them all.
+pub const MAP_ITEMS_MAX: usize = 1_000;
+/// Reviewers of one item: more than any team asks.
+pub const REVIEWERS_MAX: usize = 16;
+/// Items of a plan that carry a pattern: each is looked at when it ends, with all that it may add.
+pub const PATTERN_ITEMS_MAX: usize = 1_000;
+/// Bytes of the id of an item in a queue with a pattern: what patterns append to it leaves it an id.
+pub const PATTERN_ID_BYTES_MAX: usize = 108;
+
 // Records: what one entry may hold (`docs/audit.md` §1).
 
 /// Bytes of an entry of a run's journal.

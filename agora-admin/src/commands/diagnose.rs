@@ -59,6 +59,10 @@ fn command(run: &str, diagnosis: &Diagnosis) -> Option<String> {
             Some((item, _)) => format!("agora-admin result {run} {item}, then agora-admin logs {run} {item}"),
             None => format!("agora-admin status {run}"),
         },
+        "pattern-failed" => match diagnosis.evidence.first()?.split_once(": ") {
+            Some((item, _)) => format!("agora-admin result {run} {item}, then agora-admin status {run}"),
+            None => format!("agora-admin status {run}"),
+        },
         "all-done" | "cancelled" => format!("agora-admin status {run}"),
         "stopping" | "lock-held" | "back-off" | "slots-full" | "nothing-wrong" => {
             format!("agora-admin watch {run}")

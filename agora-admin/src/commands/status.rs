@@ -89,6 +89,10 @@ fn show(page: &mut Page, reply: &StatusReply) {
             if let Some(run) = &reply.run {
                 page.line(rows::run_line(run));
             }
+            if let (Some(run), Some(diagnosis)) = (&reply.run, &reply.diagnosis) {
+                page.blank();
+                diagnose::show(page, &run.run_id, diagnosis);
+            }
             if !reply.items.is_empty() {
                 page.blank();
                 rows::items(page, &reply.items);

@@ -64,7 +64,7 @@ fn plan(items: &[(&str, &str, &[&str])]) -> String {
     serde_json::json!({"items": items, "workspace": {"name": "cwd"}}).to_string()
 }
 
-fn submit(env: &TestEnv, plan: &str, code: i32) -> (String, String) {
+pub(crate) fn submit(env: &TestEnv, plan: &str, code: i32) -> (String, String) {
     std::fs::write(env.root().join("plan.json"), plan).unwrap();
     let path = env.root().join("plan.json");
     let output = admin(env, &["--format", "json", "submit", path.to_str().unwrap(), "--watch", "--timeout", "50"]);

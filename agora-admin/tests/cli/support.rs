@@ -52,3 +52,10 @@ pub(crate) fn any_isolation(env: &TestEnv) {
     let text = format!("[targets.local]\nprovider = \"process\"\nprofiles = {profiles}\n");
     std::fs::write(env.home().join("agora.toml"), text).unwrap();
 }
+
+/// Adds to the home's configuration.
+pub(crate) fn write_config(env: &TestEnv, more: &str) {
+    let path = env.home().join("agora.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(path, format!("{text}{more}")).unwrap();
+}

@@ -1,7 +1,7 @@
 //! Somebody wants a run or an item to stop.
 
 use super::draft::Draft;
-use super::{Decision, Effect, Refusal};
+use super::{Decision, Effect, Refusal, pattern};
 use crate::id::{Digest, ItemId, Word};
 use crate::record::{CancelProof, CancelRequested, CancelScope, CancelVia, Record};
 use crate::state::{ItemStatus, RunState};
@@ -53,6 +53,10 @@ pub fn cancel(state: &RunState, request: Cancel) -> Result<Decision, Refusal> {
     if scope == CancelScope::Run && state.may_grow() {
         // What is stopped grows no more: else it would stay open for good.
         draft.push(Record::RunClosed {});
+    }
+    if scope == CancelScope::Run {
+        // Nor do its patterns answer what ended before: it must not look as if they had nothing to add.
+        pattern::stop(&mut draft);
     }
     for ix in targets {
         let item = draft.item(ix);

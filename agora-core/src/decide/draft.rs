@@ -21,6 +21,12 @@ pub(super) struct Draft<'a> {
     grows: bool,
     /// Whether a pushed record closes the run.
     closes: bool,
+    /// Whether a pushed record says that a pattern failed.
+    errs: bool,
+    /// Whether this step may end a run that has patterns: one in which none of its items moves.
+    settles: bool,
+    /// Ends of items that this step answers.
+    answers: BTreeSet<usize>,
 }
 
 /// Items whose ids are compared with one that is not there, to offer the nearest: a slip is found, a large run is not read.
@@ -39,6 +45,9 @@ impl<'a> Draft<'a> {
             cancels_run: false,
             grows: false,
             closes: false,
+            errs: false,
+            settles: false,
+            answers: BTreeSet::new(),
         })
     }
 
@@ -50,8 +59,25 @@ impl<'a> Draft<'a> {
         }
         self.grows |= matches!(record, Record::ItemsAdded(_));
         self.closes |= matches!(record, Record::RunClosed {});
+        self.errs |= matches!(record, Record::PatternFailed { .. });
         self.decision.records.push(record);
         seq
+    }
+
+    /// Notes that the end of this item is answered.
+    pub(super) fn answers(&mut self, ix: usize) {
+        self.answers.insert(ix);
+    }
+
+    /// Lets this step end a run that has patterns: what they owe is known only once all that moved is committed.
+    pub(super) fn settles(&mut self) {
+        self.settles = true;
+    }
+
+    /// Whether a pattern may still have something to add.
+    fn patterns_rest(&self) -> bool {
+        let stops = self.state.cancel.is_some() || self.cancels_run;
+        !stops && self.state.patterned && (!self.settles || self.state.due.difference(&self.answers).next().is_some())
     }
 
     pub(super) fn effect(&mut self, effect: Effect) {
@@ -103,8 +129,16 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The item ended other than done: all that depends on it, near and far, is skipped, one record each.
+    /// The item ended other than done: all that depends on it, near and far, is skipped, one record each. By design, where
+    /// its pattern goes on all the same.
     pub(super) fn skip_dependents(&mut self, ix: usize) {
+        let fails = self.status(ix) == ItemStatus::Failed;
+        let by_design = fails && self.state.cancel.is_none() && self.state.outlives_failure(ix);
+        self.skip_dependents_as(ix, if by_design { SkipCause::Pattern } else { SkipCause::Dependency });
+    }
+
+    /// The same with its cause.
+    pub(super) fn skip_dependents_as(&mut self, ix: usize, cause: SkipCause) {
         let mut seen = BTreeSet::new();
         let mut queue = std::collections::VecDeque::from([ix]);
         while let Some(at) = queue.pop_front() {
@@ -112,7 +146,7 @@ impl<'a> Draft<'a> {
                 if seen.insert(*next) && self.status(*next) == ItemStatus::Pending {
                     self.push(Record::ItemSkipped {
                         item: self.item(*next).id.clone(),
-                        cause: SkipCause::Dependency,
+                        cause,
                         due_to: self.item(ix).id.clone(),
                     });
                     self.moves(*next, ItemStatus::Skipped);
@@ -132,10 +166,10 @@ impl<'a> Draft<'a> {
         // A run that was closed empty is complete too; one without items otherwise has not got them yet.
         let closed = self.state.closed || self.closes;
         let has_all = counts.total() > 0 || closed;
-        let may_grow = self.grows || self.state.may_grow() && !closed;
+        let may_grow = self.grows || self.state.may_grow() && !closed || self.patterns_rest();
         if has_all && counts.terminal() == counts.total() && !may_grow {
             let cancelled = self.state.cancel.is_some() || self.cancels_run;
-            let outcome = verdict(&counts, self.state.skipped_by_design, cancelled);
+            let outcome = verdict(&counts, self.by_design(), self.errs || self.state.erred(), cancelled);
             let completed = RunCompleted {
                 outcome,
                 done: counts.of(ItemStatus::Done),
@@ -149,6 +183,16 @@ impl<'a> Draft<'a> {
             self.effect(Effect::Seal(self.state.id.clone()));
         }
         self.decision
+    }
+
+    /// What this step and those before it skipped by design, or made good.
+    fn by_design(&self) -> u64 {
+        let skipped = self
+            .decision
+            .records
+            .iter()
+            .filter(|record| matches!(record, Record::ItemSkipped { cause: SkipCause::Pattern, .. }));
+        self.state.by_design + skipped.count() as u64
     }
 
     pub(super) fn attempt(&self, ix: usize) -> Option<AttemptId> {

@@ -20,7 +20,7 @@ pub fn extend(state: &RunState, added: Vec<Added>, close: bool) -> Result<Decisi
     may_extend(state, !added.is_empty())?;
     let mut draft = Draft::new(state)?;
     if !added.is_empty() {
-        grow(&mut draft, added);
+        grow(&mut draft, added, None);
     }
     if close && !state.closed {
         draft.push(Record::RunClosed {});
@@ -48,30 +48,32 @@ pub fn may_extend(state: &RunState, adds: bool) -> Result<(), Refusal> {
 }
 
 /// What a run owes by itself: asks people for the approvals whose time has come, and completes a run that has nothing left
-/// to do and was not completed in the step that left it so, since it grew in it by nothing but items that were skipped at once.
+/// to do and was not completed in the step that left it so: it grew in it by nothing but items that were skipped at once, or
+/// it has patterns, which had not been asked then. As long as one owes an answer ([`RunState::due`]) the run stays open.
 ///
 /// # Errors
 /// [`Refusal::Over`].
 pub fn settle(state: &RunState) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(state)?;
     approve::ask(&mut draft);
+    draft.settles();
     Ok(draft.finish())
 }
 
-/// Pushes the items, and where each of them stands at once.
-fn grow(draft: &mut Draft<'_>, added: Vec<Added>) {
+/// Pushes the items, and where each of them stands at once. `source` is the item whose pattern adds them.
+pub(super) fn grow(draft: &mut Draft<'_>, added: Vec<Added>, source: Option<usize>) {
     let mut fresh: BTreeMap<ItemId, Standing> = BTreeMap::new();
     let mut after = Vec::new();
     for item in added.iter().flat_map(|chunk| &chunk.items) {
-        let standing = standing(draft.state, &fresh, item);
+        let standing = standing(draft.state, &fresh, item, source);
         match &standing {
             Standing::Pending => {}
             Standing::Ready => {
                 after.push(Record::ItemReady { item: item.id.clone(), cause: ReadyCause::Dependencies });
             }
-            Standing::Skipped(due_to) => {
-                let (item, due_to) = (item.id.clone(), due_to.clone());
-                after.push(Record::ItemSkipped { item, cause: SkipCause::Dependency, due_to });
+            Standing::Skipped(due_to, cause) => {
+                let (item, due_to, cause) = (item.id.clone(), due_to.clone(), *cause);
+                after.push(Record::ItemSkipped { item, cause, due_to });
             }
         }
         fresh.insert(item.id.clone(), standing);
@@ -89,20 +91,35 @@ enum Standing {
     Pending,
     Ready,
     /// Because of this item.
-    Skipped(ItemId),
+    Skipped(ItemId, SkipCause),
 }
 
-fn standing(state: &RunState, fresh: &BTreeMap<ItemId, Standing>, item: &AddedItem) -> Standing {
+fn standing(state: &RunState, fresh: &BTreeMap<ItemId, Standing>, item: &AddedItem, source: Option<usize>) -> Standing {
     let mut waits = false;
     for dep in &item.depends_on {
-        match (fresh.get(dep), state.item(dep)) {
-            (Some(Standing::Skipped(due_to)), _) => return Standing::Skipped(due_to.clone()),
-            (None, Some(there)) if there.status.is_terminal() && there.status != ItemStatus::Done => {
-                return Standing::Skipped(there.due_to.clone().unwrap_or_else(|| there.id.clone()));
-            }
-            (None, Some(there)) => waits |= there.status != ItemStatus::Done,
+        match (fresh.get(dep), state.index_of(dep)) {
+            (Some(Standing::Skipped(due_to, cause)), _) => return Standing::Skipped(due_to.clone(), *cause),
+            (None, Some(ix)) => match over(state, ix, source) {
+                Some((due_to, cause)) => return Standing::Skipped(due_to, cause),
+                None => waits |= state.items[ix].status != ItemStatus::Done,
+            },
             (Some(Standing::Pending | Standing::Ready), _) | (None, None) => waits = true,
         }
     }
     if waits { Standing::Pending } else { Standing::Ready }
+}
+
+/// Because of which item nothing new may depend on this one, if so. By design, where that item's pattern is yet to answer:
+/// it adds what is skipped here once more.
+fn over(state: &RunState, ix: usize, source: Option<usize>) -> Option<(ItemId, SkipCause)> {
+    let item = &state.items[ix];
+    if state.is_barred(ix) && source != Some(ix) {
+        return Some((item.id.clone(), SkipCause::Pattern));
+    }
+    if !item.status.is_terminal() || item.status == ItemStatus::Done {
+        return None;
+    }
+    let due_to = item.due_to.clone().unwrap_or_else(|| item.id.clone());
+    let answers = state.index_of(&due_to).is_some_and(|of| state.due.contains(&of));
+    Some((due_to, if answers { SkipCause::Pattern } else { SkipCause::Dependency }))
 }

@@ -6,10 +6,10 @@ use crate::canon::INTEGER_MAX;
 use crate::id::{Digest, RunId};
 use crate::record::{
     AttemptFinished, AttemptStarted, CancelProof, LogPlace, OutcomeWord, QuestionAsked, QuestionKind, Record,
-    UsageCount,
+    SkipCause, UsageCount,
 };
 use crate::retry;
-use crate::state::{ItemStatus, RunState, StopCause};
+use crate::state::{ItemStatus, Rule, RunState, StopCause};
 use crate::time::Time;
 use crate::worker::{FailureClass, Reason};
 
@@ -80,6 +80,8 @@ pub fn finish(state: &RunState, finish: Finish, now: Time) -> Result<Decision, R
     let stop = item.stop().map(|stop| stop.cause);
     let body = settle(finish.finished, stop, unstarted, finish.question.is_some());
     draft.add_cost(body.usage.as_ref().and_then(|usage| usage.cost_microusd).unwrap_or(0));
+    let is_red = body.verify.as_ref().is_some_and(|verify| !verify.passed);
+    let bars = matches!(item.knobs.rule, Some(Rule::Gate { fixes_max: Some(_) }));
     let outcome = body.outcome;
     let reason = body.reason.unwrap_or(Reason::OutcomeInvalid);
     if let Some(attempt) = draft.attempt(ix) {
@@ -95,7 +97,12 @@ pub fn finish(state: &RunState, finish: Finish, now: Time) -> Result<Decision, R
         (None, OutcomeWord::Done, _) => {
             draft.push(Record::ItemDone { item: id, finished: Some(finished), answered: None });
             draft.moves(ix, ItemStatus::Done);
-            draft.release_dependents(ix);
+            if is_red && bars {
+                // Done, but a gate that is to be fixed: what depends on it comes again behind the fix.
+                draft.skip_dependents_as(ix, SkipCause::Pattern);
+            } else {
+                draft.release_dependents(ix);
+            }
         }
         (None, OutcomeWord::NeedsInput, Some((text, options))) => {
             let asked = draft.push(Record::QuestionAsked(Box::new(QuestionAsked {

@@ -12,7 +12,7 @@ use crate::record::{
     AddedItem, AddedNeed, AttemptFinished, AttemptStarted, BudgetRef, CancelVia, Entry, GrowthCause, InputUse,
     LogPlace, OutcomeWord, OutputArtifact, PatchArtifact, Record, RegistryRef, RunOpened, UsageCount, WorkerRef,
 };
-use crate::state::{Applied, Illegal, ItemState, ItemStatus, Knobs, RunState};
+use crate::state::{Applied, Illegal, ItemState, ItemStatus, Knobs, Rule, RunState};
 use crate::time::Time;
 use crate::worker::Reason;
 
@@ -52,6 +52,7 @@ pub(crate) struct Planned {
     pub(crate) priority: u8,
     pub(crate) attempts_max: u64,
     pub(crate) backoff_ms: u64,
+    pub(crate) rule: Option<Rule>,
 }
 
 /// An item that depends on these, with two attempts and nothing else.
@@ -65,6 +66,7 @@ pub(crate) fn planned(id: impl Into<String>, deps: &[&str]) -> Planned {
         priority: 0,
         attempts_max: 2,
         backoff_ms: 1_000,
+        rule: None,
     }
 }
 
@@ -120,6 +122,7 @@ impl Planned {
             model: None,
             refs: Vec::new(),
             question: (self.executor == "approval").then(|| digest("question")),
+            rule: self.rule,
         }
     }
 }
@@ -420,11 +423,16 @@ impl Player {
         self.play(run, |state| super::answer(state, answer))
     }
 
-    /// Extends a run, closes it, or both.
-    pub(crate) fn extend(&mut self, run: &str, items: &[Planned], close: bool) -> Result<Vec<Record>, Refusal> {
+    /// Has a run know of items that are about to be added.
+    pub(crate) fn learn(&mut self, run: &str, items: &[Planned]) {
         let knobs: BTreeMap<_, _> = items.iter().map(|item| (item_id(&item.id), item.knobs())).collect();
         self.board.learn(&run_id(run), knobs.clone());
         self.knobs.entry(run_id(run)).or_default().extend(knobs);
+    }
+
+    /// Extends a run, closes it, or both.
+    pub(crate) fn extend(&mut self, run: &str, items: &[Planned], close: bool) -> Result<Vec<Record>, Refusal> {
+        self.learn(run, items);
         let added = super::added(GrowthCause::Extend, None, items.iter().map(|i| (i.added(), Vec::new())).collect());
         self.play(run, |state| super::extend(state, added, close))
     }

@@ -7,6 +7,7 @@ use super::code::Code;
 use super::cursor::{Place, Report};
 use super::model::{Inputs, Item, Plan};
 use super::parse::Parsed;
+use super::pattern::{Pattern, TemplateAt};
 use super::suggest::{listed, shown};
 use super::surroundings::Surroundings;
 use crate::error::Problem;
@@ -44,22 +45,35 @@ pub struct Resolved {
 /// Every problem, those of parsing included, in the order of the document.
 pub fn check(parsed: &Parsed, surroundings: &Surroundings) -> Result<Vec<Resolved>, Vec<Problem>> {
     let report = Report::with(parsed.problems.clone(), parsed.left_out);
-    let mut check = Check { surroundings, report, templates: BTreeMap::new() };
     let plan = &parsed.plan;
+    // What patterns will add is checked as it will be, as far as that is known.
+    let of_patterns: Vec<Vec<(TemplateAt, Item)>> = plan.items.iter().map(samples).collect();
+    let mut check = Check { surroundings, report, templates: BTreeMap::new() };
     check.plan(plan);
     let items = Place::Root.key("items");
     let mut resolved = Vec::with_capacity(plan.items.len());
     let mut pipelines = Vec::with_capacity(plan.items.len());
-    for (item, position) in plan.items.iter().zip(&parsed.positions) {
+    for ((item, position), samples) in plan.items.iter().zip(&parsed.positions).zip(&of_patterns) {
         let place = items.index(*position);
         check.report.about(Some(&item.id));
         let (of_item, pipeline) = check.item(item, &place);
         resolved.extend(of_item);
         pipelines.push(pipeline);
+        for (at, sample) in samples {
+            at.place(&place.key("inputs"), |place| {
+                check.item(sample, place);
+            });
+        }
     }
     check.edge_types(parsed, &pipelines);
     let (problems, _) = check.report.finish();
     if problems.is_empty() { Ok(resolved) } else { Err(problems) }
+}
+
+/// The items that an item's pattern adds, each once, told all that they may be told.
+fn samples(item: &Item) -> Vec<(TemplateAt, Item)> {
+    let templates = item.pattern().map(Pattern::templates).unwrap_or_default();
+    templates.into_iter().map(|(at, template)| (at, template.item(item.id.clone(), Vec::new()).told_all())).collect()
 }
 
 /// A check on its way.

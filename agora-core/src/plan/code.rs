@@ -78,6 +78,10 @@ codes! {
     WorkspaceUnknown = "workspace-unknown", Missing;
     /// A lock key that is empty, too long or holds a control character.
     LockSyntax = "lock-syntax", Caller;
+    /// A pattern's key in a queue that has another pattern, or none.
+    PatternMismatch = "pattern-mismatch", Caller;
+    /// Something that the queue's pattern cannot work with.
+    PatternPlan = "pattern-plan", Caller;
     /// Part of the plan format that this version does not run.
     NotAvailable = "not-available", Caller;
     /// An executor whose target is not configured.

@@ -184,6 +184,9 @@ fn inputs_value(inputs: &Inputs) -> Value {
     if !inputs.apply_upstream {
         map.insert("workspace".to_owned(), json!({ "apply": "none" }));
     }
+    if let Some(pattern) = &inputs.pattern {
+        map.insert(pattern.key().to_owned(), pattern.to_value());
+    }
     Value::Object(map)
 }
 

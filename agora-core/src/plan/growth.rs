@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::code::Code;
 use super::cursor::{Place, Report};
@@ -29,17 +29,32 @@ pub struct Growth {
 #[must_use]
 pub fn parse_growth(bytes: &[u8], run: &Plan) -> Growth {
     let mut report = Report::default();
+    let value = match canon::parse(bytes, PLAN_DEPTH_MAX, PLAN_BYTES_MAX) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            report.refuse(not_json(&error, "the extension"));
+            None
+        }
+    };
+    grown(value.as_ref(), run, report)
+}
+
+/// The same for items that a pattern makes: what a caller's items must be, they must be too.
+#[must_use]
+pub fn growth_of(items: &[Item], run: &Plan) -> Growth {
+    let value = json!({ "items": items.iter().map(Item::to_value).collect::<Value>() });
+    grown(Some(&value), run, Report::default())
+}
+
+fn grown(value: Option<&Value>, run: &Plan, mut report: Report) -> Growth {
     let mut plan = run.head();
     let (mut positions, mut known, mut beside) = (Vec::new(), 0, Vec::new());
-    match canon::parse(bytes, PLAN_DEPTH_MAX, PLAN_BYTES_MAX) {
-        Ok(value) => {
-            let (items, seen) = read(&value, run, &mut report);
-            known = seen;
-            positions = items.iter().map(|(position, _)| *position).collect();
-            plan.items = items.into_iter().map(|(_, item)| item).collect();
-            beside = producers(&plan, run);
-        }
-        Err(error) => report.refuse(not_json(&error, "the extension")),
+    if let Some(value) = value {
+        let (items, seen) = read(value, run, &mut report);
+        known = seen;
+        positions = items.iter().map(|(position, _)| *position).collect();
+        plan.items = items.into_iter().map(|(_, item)| item).collect();
+        beside = producers(&plan, run);
     }
     let left_out = report.left_out();
     let (problems, warnings) = report.finish();

@@ -8,7 +8,7 @@ use super::code::Code;
 use super::cursor::{Place, Report};
 use super::model::{Inputs, Need};
 use super::suggest::shown;
-use super::{keys, needs, worker_input};
+use super::{keys, needs, pattern_read, worker_input};
 use crate::id::{Digest, Name};
 use crate::limits::{ITEM_CAPABILITIES_MAX, ITEM_ENVS_MAX, ITEM_INPUT_REFS_MAX, MODEL_BYTES_MAX};
 use crate::registry::Model;
@@ -27,13 +27,6 @@ pub(super) fn read(
     let place = place.key("inputs");
     let map = report.object(&place, value)?;
     keys::other_inputs(map, &place, report);
-    for pattern in ["gate", "mapReduce", "quorum"].into_iter().filter(|pattern| map.contains_key(*pattern)) {
-        let message = format!("the pattern `{pattern}` is not in this version");
-        let problem = Code::NotAvailable.problem(place.key(pattern).to_string(), message);
-        report.refuse(
-            problem.hint("write the items and their `depends_on` out, or submit the next plan once this run has ended"),
-        );
-    }
     let worker_input = match map.get("workerInput") {
         Some(value) => worker_input::read(value, &place.key("workerInput"), report),
         None => None,
@@ -51,6 +44,7 @@ pub(super) fn read(
     let model = map.get("model").and_then(|v| report.line(&place.key("model"), v, MODEL_BYTES_MAX, "model"));
     let input_refs = read_input_refs(map, &place, taken, report);
     let apply_upstream = read_apply(map, &place, report);
+    let pattern = pattern_read::read(map, &place, report);
     let Some(value) = map.get("subagent") else {
         report.shape(&place, "`inputs` lacks `subagent`", "name the subagent that does the work; `catalog` lists them");
         return None;
@@ -65,6 +59,7 @@ pub(super) fn read(
     inputs.pipeline = pipeline;
     inputs.model = model.map(|model| Model(model.to_owned()));
     inputs.apply_upstream = apply_upstream;
+    inputs.pattern = pattern;
     Some(inputs)
 }
 

@@ -1,10 +1,13 @@
 //! One item and its own keys. What cannot be read is noted, and the rest is read on.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::code::Code;
 use super::cursor::{Place, Report};
-use super::model::{Approval, Item, Retry, Work};
+use super::model::{Approval, Item, Need, Retry, Work};
+use super::pattern::Template;
 use super::suggest::shown;
 use super::{approval, inputs, keys, needs};
 use crate::id::{ItemId, Name};
@@ -48,10 +51,27 @@ pub(super) fn read<'a>(value: &'a Value, place: &Place<'_>, report: &mut Report)
     draft.id = read_id(map, place, report);
     report.about(draft.id.as_ref());
     keys::refuse_others(map, place, keys::ITEM, "an item", report);
-    let executor = read_executor(map, place, report);
     draft.depends_on = read_depends_on(map, place, report);
     let (producers, needs) = needs::read(map, place, report);
     draft.producers = producers;
+    let body = read_body(map, place, &needs, report);
+    if let (Some(id), Some(body)) = (&draft.id, body) {
+        let mut item = body.item(id.clone(), Vec::new());
+        item.needs = needs;
+        draft.item = Some(item);
+    }
+    report.about(None);
+    draft
+}
+
+/// Reads what an item is beside its id and what it waits for; `taken` are the inputs that its `needs` name.
+fn read_body(
+    map: &Map<String, Value>,
+    place: &Place<'_>,
+    taken: &BTreeMap<String, Need>,
+    report: &mut Report,
+) -> Option<Template> {
+    let executor = read_executor(map, place, report);
     let locks = read_locks(map, place, report);
     let shape = map.get("subagentShape");
     let subagent_shape =
@@ -65,24 +85,33 @@ pub(super) fn read<'a>(value: &'a Value, place: &Place<'_>, report: &mut Report)
     let work = if is_approval {
         approval::read(map, place, report).map(Work::Approval)
     } else {
-        inputs::read(map, place, &needs, report).map(|inputs| Work::Dispatch(Box::new(inputs)))
+        inputs::read(map, place, taken, report).map(|inputs| Work::Dispatch(Box::new(inputs)))
     };
-    if let (Some(id), Some(executor), Some(work)) = (&draft.id, executor, work) {
-        draft.item = Some(Item {
-            id: id.clone(),
-            executor,
-            work,
-            depends_on: Vec::new(),
-            locks,
-            needs,
-            subagent_shape: subagent_shape.map(str::to_owned),
-            timeout_seconds,
-            retry,
-            priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or(0),
-        });
+    Some(Template {
+        executor: executor?,
+        work: work?,
+        locks,
+        subagent_shape: subagent_shape.map(str::to_owned),
+        timeout_seconds,
+        retry,
+        priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or(0),
+    })
+}
+
+/// Reads an item of a pattern: an item without an id, and without what it waits for.
+pub(super) fn read_template(value: &Value, place: &Place<'_>, report: &mut Report) -> Option<Template> {
+    let map = report.object(place, value)?;
+    for key in ["id", "depends_on", "needs"].into_iter().filter(|key| map.contains_key(*key)) {
+        let message = format!("an item of a pattern has no `{key}`");
+        report.shape(&place.key(key), message, "leave it out: the pattern gives its items ids and dependencies");
     }
-    report.about(None);
-    draft
+    let known: Map<String, Value> = map
+        .iter()
+        .filter(|(key, _)| !["id", "depends_on", "needs"].contains(&key.as_str()))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    keys::refuse_others(&known, place, keys::TEMPLATE, "an item of a pattern", report);
+    read_body(map, place, &BTreeMap::new(), report)
 }
 
 fn read_id(map: &Map<String, Value>, place: &Place<'_>, report: &mut Report) -> Option<ItemId> {

@@ -25,6 +25,12 @@ pub(super) const ITEM: &[&str] = &[
     "retry",
     "priority",
 ];
+/// An item of a pattern, which gives it its id and what it depends on.
+pub(super) const TEMPLATE: &[&str] =
+    &["executor", "inputs", "resourceLocks", "subagentShape", "timeoutSeconds", "retry", "priority"];
+pub(super) const GATE: &[&str] = &["onRed", "subject", "fixTemplate", "maxFixAttempts"];
+pub(super) const MAP_REDUCE: &[&str] = &["map", "reduce"];
+pub(super) const QUORUM: &[&str] = &["reviewers", "threshold", "commit", "onReject", "fixTemplate", "maxRounds"];
 /// The `inputs` of an approval.
 pub(super) const APPROVAL: &[&str] = &["question"];
 pub(super) const NEED: &[&str] = &["from", "select"];
@@ -188,11 +194,13 @@ pub(super) fn refuse_others(
             report.warn(warning.hint("nothing to do; leave it out if no other system reads it"));
             continue;
         }
-        let hint = if let Some(hint) = never(key, Reach::OutsideInputs).filter(|_| keys == PLAN || keys == ITEM) {
+        let hint = if let Some(hint) =
+            never(key, Reach::OutsideInputs).filter(|_| keys == PLAN || keys == ITEM || keys == TEMPLATE)
+        {
             hint.to_owned()
         } else if let Some(meant) = slip(key, keys).or_else(|| other_word(key, OTHER_WORDS, keys)) {
             format!("did you mean `{meant}`?")
-        } else if let Some(meant) = in_inputs(key).filter(|_| keys == ITEM) {
+        } else if let Some(meant) = in_inputs(key).filter(|_| keys == ITEM || keys == TEMPLATE) {
             format!("`{meant}` belongs inside `inputs`")
         } else if let Some(meant) = slip(key, ITEM).filter(|_| keys == PLAN) {
             format!("`{meant}` belongs to an item, inside `items`")

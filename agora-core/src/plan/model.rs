@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::pattern::Pattern;
 use crate::canon::{self, CanonError};
 use crate::id::{Digest, ItemId, Name, RunId};
 use crate::limits::{ATTEMPTS_DEFAULT, BACKOFF_SECONDS_DEFAULT};
@@ -129,6 +130,12 @@ impl Item {
         }
     }
 
+    /// What its end leads to; absent in a queue without a pattern.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&Pattern> {
+        self.inputs().and_then(|inputs| inputs.pattern.as_ref())
+    }
+
     /// What a person is asked; absent where a subagent works.
     #[must_use]
     pub fn approval(&self) -> Option<&Approval> {
@@ -197,6 +204,8 @@ pub struct Inputs {
     /// Whether the patches of what the item depends on are merged into its workspace; false for
     /// `"workspace": {"apply": "none"}`.
     pub apply_upstream: bool,
+    /// What its end leads to, in a queue that has a pattern.
+    pub pattern: Option<Pattern>,
 }
 
 impl Inputs {
@@ -213,6 +222,7 @@ impl Inputs {
             pipeline: None,
             model: None,
             apply_upstream: true,
+            pattern: None,
         }
     }
 }

@@ -64,11 +64,16 @@ pub struct Wanted {
     pub refs: BTreeSet<Digest>,
 }
 
-/// Returns what a plan itself names. Its subagents name more: see [`Wanted::and_by`].
+/// Returns what a plan itself names, its patterns' items included. Its subagents name more: see [`Wanted::and_by`].
 #[must_use]
 pub fn names(plan: &Plan) -> Wanted {
     let mut wanted = Wanted::default();
-    for inputs in plan.items.iter().filter_map(Item::inputs) {
+    let of_patterns = plan
+        .items
+        .iter()
+        .filter_map(Item::pattern)
+        .flat_map(|pattern| pattern.templates().into_iter().filter_map(|(_, template)| template.inputs()));
+    for inputs in plan.items.iter().filter_map(Item::inputs).chain(of_patterns) {
         wanted.subagents.insert(inputs.subagent.clone());
         wanted.capabilities.extend(inputs.capabilities.iter().flatten().chain(&inputs.add_capabilities).cloned());
         wanted.envs.extend(inputs.env.iter().cloned());

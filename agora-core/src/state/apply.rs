@@ -78,7 +78,7 @@ impl RunState {
             Record::RunLogged(place) => self.log(place)?,
             Record::HoldSet { mode, .. } => self.set_hold(seq, at, *mode)?,
             Record::HoldReleased { hold } => self.release_hold(*hold)?,
-            Record::PatternFailed { .. } => {}
+            Record::PatternFailed { pattern, reason } => self.fail_pattern(pattern, reason, at)?,
             Record::RunClosed {} => self.close()?,
             Record::CancelRequested(request) => self.request_cancel(seq, at, request)?,
             Record::RunCompleted(completed) => self.complete(completed, at)?,
@@ -201,7 +201,7 @@ impl RunState {
             return Err("the run may still grow".to_owned());
         }
         let true_one = RunCompleted {
-            outcome: verdict(counts, self.skipped_by_design, self.cancel.is_some()),
+            outcome: verdict(counts, self.by_design, self.erred(), self.cancel.is_some()),
             done: counts.of(ItemStatus::Done),
             failed: counts.of(ItemStatus::Failed),
             skipped: counts.of(ItemStatus::Skipped),

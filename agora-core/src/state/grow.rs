@@ -15,6 +15,7 @@ impl RunState {
             GrowthCause::Extend if !self.may_grow() => return Err("the run takes no extension".to_owned()),
             GrowthCause::Plan | GrowthCause::Extend | GrowthCause::Pattern => {}
         }
+        let source = self.source(added)?;
         let first = self.items.len();
         let mut fresh: BTreeMap<&ItemId, usize> = BTreeMap::new();
         let mut states = Vec::with_capacity(added.items.len());
@@ -25,6 +26,13 @@ impl RunState {
             }
             let uses = uses(item, &added.resolved)?;
             states.push(fresh_item(item, depends_on, uses, self.knobs_of(&item.id)?, at));
+        }
+        if let Some(source) = source {
+            self.answered(source);
+            for (offset, state) in states.iter_mut().enumerate() {
+                state.source = Some(source);
+                self.groups.entry(source).or_default().push(first + offset);
+            }
         }
         self.index.extend(fresh.into_iter().map(|(id, ix)| (id.clone(), ix)));
         self.items.extend(states);
@@ -100,5 +108,7 @@ fn fresh_item(item: &AddedItem, depends_on: Vec<usize>, uses: Vec<NamedRef>, kno
         due_to: None,
         cancel: None,
         accepted: None,
+        source: None,
+        made_good: false,
     }
 }

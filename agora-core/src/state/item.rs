@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pattern::Rule;
 use crate::id::{Digest, Enc, Hash, ItemId};
 use crate::isolation::Isolation;
 use crate::limits::STOP_SECONDS_MAX;
@@ -91,6 +92,8 @@ pub struct Knobs {
     pub refs: Vec<(String, Digest)>,
     /// Of an approval: the question's bytes, a blob.
     pub question: Option<Digest>,
+    /// What its end leads to, in a queue with a pattern.
+    pub rule: Option<Rule>,
 }
 
 /// A box of an attempt.
@@ -258,6 +261,10 @@ pub struct ItemState {
     pub cancel: Option<u64>,
     /// Its result.
     pub accepted: Option<Accepted>,
+    /// Of an item that a pattern added: the index of the item whose pattern that was.
+    pub source: Option<usize>,
+    /// Whether it failed, and its pattern went on all the same: such a failure is none of the run's.
+    pub made_good: bool,
 }
 
 impl ItemState {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::item::{ItemState, ItemStatus, Knobs};
+use super::pattern::PatternFailure;
 use crate::canon::INTEGER_MAX;
 use crate::id::{Actor, ItemId, RunId};
 use crate::record::{RunOpened, RunOutcome};
@@ -43,10 +44,10 @@ impl Counts {
     }
 }
 
-/// How a run ends whose items stand like this: `done` if all are done or skipped by a pattern, else `cancelled` after a
-/// cancel of the run, else `failed`.
-pub(crate) fn verdict(counts: &Counts, skipped_by_design: u64, cancelled: bool) -> RunOutcome {
-    if counts.of(ItemStatus::Done) + skipped_by_design == counts.total() {
+/// How a run ends whose items stand like this: `done` if all are done, or skipped or made good by a pattern (`by_design`),
+/// and no pattern failed; else `cancelled` after a cancel of the run, else `failed`.
+pub(crate) fn verdict(counts: &Counts, by_design: u64, erred: bool, cancelled: bool) -> RunOutcome {
+    if !erred && counts.of(ItemStatus::Done) + by_design == counts.total() {
         RunOutcome::Done
     } else if cancelled {
         RunOutcome::Cancelled
@@ -100,8 +101,16 @@ pub struct RunState {
     pub(crate) questions: BTreeMap<u64, usize>,
     /// The approvals that are ready and not asked for yet.
     pub(crate) unasked: BTreeSet<usize>,
-    /// How many of the skipped items a pattern skipped, which is no failure.
-    pub(crate) skipped_by_design: u64,
+    /// How many of the skipped items a pattern skipped, and of the failed ones a pattern made good: no failures.
+    pub(crate) by_design: u64,
+    /// The items whose pattern has to answer their end.
+    pub(crate) due: BTreeSet<usize>,
+    /// Source to the items that its pattern added.
+    pub(crate) groups: BTreeMap<usize, Vec<usize>>,
+    /// Whether any item has a pattern.
+    pub(crate) patterned: bool,
+    /// The patterns that could not go on.
+    pub pattern_failures: Vec<PatternFailure>,
     pub(crate) knobs: Option<BTreeMap<ItemId, Knobs>>,
 }
 
@@ -129,7 +138,11 @@ impl RunState {
             index: BTreeMap::new(),
             questions: BTreeMap::new(),
             unasked: BTreeSet::new(),
-            skipped_by_design: 0,
+            by_design: 0,
+            due: BTreeSet::new(),
+            groups: BTreeMap::new(),
+            patterned: knobs.values().any(|knobs| knobs.rule.is_some()),
+            pattern_failures: Vec::new(),
             knobs: Some(knobs),
         }
     }
@@ -143,6 +156,7 @@ impl RunState {
 
     /// Takes in what is known, beside the graph, of items that are about to be added.
     pub fn learn(&mut self, knobs: BTreeMap<ItemId, Knobs>) {
+        self.patterned |= knobs.values().any(|knobs| knobs.rule.is_some());
         if let Some(known) = &mut self.knobs {
             known.extend(knobs);
         }

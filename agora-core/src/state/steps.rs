@@ -29,7 +29,7 @@ impl RunState {
             }
             Record::ItemSkipped { due_to, cause, .. } => {
                 self.items[ix].due_to = Some(due_to.clone());
-                self.skipped_by_design += u64::from(*cause == SkipCause::Pattern);
+                self.by_design += u64::from(*cause == SkipCause::Pattern);
             }
             Record::ItemWaiting { asked, .. } => {
                 self.questions.insert(*asked, ix);
@@ -144,6 +144,9 @@ impl RunState {
         }
         self.counts.leave(from);
         self.counts.enter(to);
+        if to.is_terminal() {
+            self.note_due(ix);
+        }
         Applied::Moved { item: ix, from, to }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use agora_core::error::nearest;
 use agora_core::id::{Digest, Name};
+use agora_core::plan::QueuePattern;
 use agora_core::target::{Limits, Profile, ProviderKind, Target};
 use toml::de::DeTable;
 
@@ -40,8 +41,6 @@ const TARGET_ABSENT: [Absent; 4] = [
     Absent { key: "notify", what: "callbacks" },
 ];
 const PROFILES: [Profile; 4] = [Profile::Strict, Profile::StrictNocg, Profile::LandlockOnly, Profile::None];
-/// Patterns of queues that other versions have.
-const PATTERNS_ABSENT: [&str; 3] = ["pipeline", "map-reduce", "quorum"];
 
 type Slot = fn(&mut Limits) -> &mut Option<u64>;
 const LIMITS: [(&str, Slot); 11] = [
@@ -280,20 +279,22 @@ fn read_executors(
 
 fn read_queues(doc: &mut Document<'_>, root: &Section<'_, '_>, machine: &Machine) -> Option<BTreeMap<Name, Queue>> {
     let slots = machine.processors.clamp(1, 1024);
-    let mut queues = BTreeMap::from([(fixed("default")?, Queue { concurrency: slots })]);
+    let mut queues =
+        BTreeMap::from([(fixed("default")?, Queue { concurrency: slots, pattern: QueuePattern::StaticDag })]);
     for (name, section) in rows(doc, root, "queues", &[]) {
         section.only(doc, &["concurrency", "pattern"], &[]);
         let concurrency = section.number(doc, "concurrency", 1, CONCURRENCY_MAX);
-        if let Some((pattern, offset)) = section.text(doc, "pattern")
-            && pattern != "static-dag"
-        {
-            let key = section.name_of("pattern");
-            let code = if PATTERNS_ABSENT.contains(&pattern) { "config-unavailable" } else { "config-value" };
-            let hint = "this version has pattern = \"static-dag\", the default".to_owned();
-            doc.refuse(offset, code, format!("{key} is {pattern:?}, which no queue can have"), Some(hint));
-        }
+        let pattern = section.text(doc, "pattern").map_or(Some(QueuePattern::StaticDag), |(text, offset)| {
+            let pattern = QueuePattern::named(text);
+            if pattern.is_none() {
+                let message = format!("{} is {text:?}, which is no pattern", section.name_of("pattern"));
+                let all: Vec<_> = QueuePattern::ALL.iter().map(|pattern| pattern.as_str()).collect();
+                doc.refuse(offset, "config-value", message, Some(format!("the patterns are {}", all.join(", "))));
+            }
+            pattern
+        });
         let concurrency = concurrency.and_then(|number| u32::try_from(number).ok()).unwrap_or(slots);
-        queues.insert(name, Queue { concurrency });
+        queues.insert(name, Queue { concurrency, pattern: pattern.unwrap_or_default() });
     }
     Some(queues)
 }

@@ -1,4 +1,5 @@
 use agora_core::error::{Class, Coded as _};
+use agora_core::plan::QueuePattern;
 
 use super::*;
 
@@ -44,6 +45,8 @@ target = "slow"
 concurrency = 2
 pattern = "static-dag"
 [queues.wide]
+[queues.checked]
+pattern = "pipeline"
 [executors.dispatch-b]
 target = "local"
 [targets.slow]
@@ -66,6 +69,8 @@ fn everything_it_can_say_is_read() {
     let config = config(FULL);
     assert_eq!(config.queues[&name("nightly")].concurrency, 2);
     assert_eq!(config.queues[&name("wide")].concurrency, 4);
+    let pattern = |queue: &str| config.queues[&name(queue)].pattern;
+    assert_eq!([pattern("wide"), pattern("checked")], [QueuePattern::StaticDag, QueuePattern::Pipeline]);
     assert_eq!(config.executors[&name("dispatch")].target, name("slow"));
     assert_eq!(config.executors[&name("dispatch-b")].target, name("local"));
     let slow = &config.targets[&name("slow")];

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use agora_core::canon;
 use agora_core::id::{Digest, Name};
+use agora_core::plan::QueuePattern;
 use agora_core::target::Target;
 
 use super::error::ConfigError;
@@ -33,11 +34,13 @@ impl Machine {
     }
 }
 
-/// `[queues.NAME]`: how many items run at once.
+/// `[queues.NAME]`: how many items run at once, and what follows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     /// How many attempts of the queue may run at once; 1 to 1,024.
     pub concurrency: u32,
+    /// What its runs may grow by.
+    pub pattern: QueuePattern,
 }
 
 /// `[executors.NAME]`: where the items that name it run.
@@ -114,6 +117,12 @@ impl Config {
     pub fn target_of(&self, executor: &Name) -> Option<(&Name, &Target)> {
         let executor = self.executors.get(executor)?;
         self.targets.get_key_value(&executor.target)
+    }
+
+    /// The queues and their patterns.
+    #[must_use]
+    pub fn patterns(&self) -> BTreeMap<Name, QueuePattern> {
+        self.queues.iter().map(|(name, queue)| (name.clone(), queue.pattern)).collect()
     }
 
     /// The digest of a target: over its strict canonical JSON, so defaults written out change nothing.

@@ -24,7 +24,7 @@ use agora_core::id::RunId;
 use agora_core::record::{AttemptStarted, LogPlace};
 use agora_core::worker::AttemptId;
 
-use crate::perform::RunContext;
+use crate::perform::{Grown, RunContext};
 
 pub use lock::LockError;
 pub(crate) use lock::{LOCK_FILE, acquire, is_held};
@@ -47,6 +47,10 @@ pub(crate) enum Input {
     NotLogged(Vec<RunId>),
     /// A run's artifacts were read.
     Read(RunId, Arc<RunContext>),
+    /// What a run's pattern adds was checked.
+    Grown(RunId, Box<Grown>),
+    /// It could not be checked yet; it is tried again.
+    NotGrown(RunId),
     /// A run was sealed, or will be tried again.
     Sealed(RunId, bool),
 }

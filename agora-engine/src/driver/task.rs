@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::hub::Hub;
 use crate::journal::{Journal, StoreError};
 use crate::keys::Keys;
-use crate::perform::{Assignment, Control, RunContext, Wanted, World, life, log_note, log_place, seal};
+use crate::perform::{Assignment, Control, Growth, RunContext, Wanted, World, grow, life, log_note, log_place, seal};
 use crate::wake::Commits;
 
 /// How many inputs one turn takes at most.
@@ -28,7 +28,7 @@ const INPUTS_MAX: usize = 1024;
 const STARTED_PAUSE: Duration = Duration::from_millis(2);
 /// How long the loop waits before it tries a store again that is full or busy.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
-/// How long it waits before it signs or seals again after that failed.
+/// How long it waits before it signs, seals or lets a run grow again after that failed.
 const SIGN_PAUSE: Duration = Duration::from_secs(5);
 /// How often targets that are down are asked again while runs are open.
 const PROBE_PAUSE: Duration = Duration::from_secs(30);
@@ -162,6 +162,8 @@ struct Loop {
     reading: BTreeMap<RunId, Wanted>,
     logging: BTreeSet<RunId>,
     sealing: BTreeSet<RunId>,
+    /// Runs whose pattern's answer is being checked.
+    growing: BTreeSet<RunId>,
 }
 
 impl Loop {
@@ -179,6 +181,7 @@ impl Loop {
             reading: BTreeMap::new(),
             logging: BTreeSet::new(),
             sealing: BTreeSet::new(),
+            growing: BTreeSet::new(),
         }
     }
 
@@ -311,6 +314,9 @@ impl Loop {
             Input::Sealed(run, _) => {
                 self.sealing.remove(run);
             }
+            Input::Grown(run, _) | Input::NotGrown(run) => {
+                self.growing.remove(run);
+            }
             Input::Started(..) | Input::Expired(_) => {}
         }
     }
@@ -334,12 +340,18 @@ impl Loop {
         for run in turn.seals {
             self.seal(run);
         }
+        for (run, growth) in turn.grows {
+            self.grow(run, growth);
+        }
         for (run, wanted) in turn.wants {
             self.read(run, wanted);
         }
         self.log(turn.unlogged);
-        let quiet =
-            self.live.is_empty() && self.sealing.is_empty() && self.reading.is_empty() && self.logging.is_empty();
+        let quiet = self.live.is_empty()
+            && self.sealing.is_empty()
+            && self.reading.is_empty()
+            && self.logging.is_empty()
+            && self.growing.is_empty();
         let idle = turn.open == 0 && quiet && !turn.more;
         self.phase.send_if_modified(|phase| {
             let next = if idle { Phase::Idle } else { Phase::Busy };
@@ -395,6 +407,24 @@ impl Loop {
                 tokio::time::sleep(SIGN_PAUSE).await;
             }
             let _ = world.inputs.send(Input::Sealed(run, done));
+        });
+    }
+
+    fn grow(&mut self, run: RunId, growth: Growth) {
+        if !self.growing.insert(run.clone()) {
+            return;
+        }
+        let Parts { config, world, hub, .. } = self.parts.clone();
+        self.tasks.spawn(async move {
+            let input = match grow(growth, &hub, &config, world.blobs.as_ref()).await {
+                Ok(grown) => Input::Grown(run, Box::new(grown)),
+                Err(error) => {
+                    tracing::error!(%run, %error, "what a pattern adds is not checked yet; it is tried again");
+                    tokio::time::sleep(SIGN_PAUSE).await;
+                    Input::NotGrown(run)
+                }
+            };
+            let _ = world.inputs.send(input);
         });
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use agora_core::choose::Capacity;
 use agora_core::decide::{self, Decision, Effect, Refusal};
 use agora_core::id::{Enc, RunId, Word};
-use agora_core::record::LogRecord;
+use agora_core::pattern;
+use agora_core::plan::{Item, QueuePattern};
+use agora_core::record::{LogRecord, Record};
 use agora_core::state::RunState;
 use agora_core::time::Time;
 use agora_core::worker::{AttemptId, Reason};
@@ -15,7 +17,7 @@ use super::Input;
 use super::clock::Leap;
 use crate::config::Config;
 use crate::journal::{Ledger, Stamp, StoreError, Tx};
-use crate::perform::{Assignment, RunContext, Wanted, assign, terms};
+use crate::perform::{Assignment, Grown, Growth, RunContext, Wanted, assign, terms};
 
 /// How many leases one turn grants at most, so that a commit stays short.
 const LEASES_MAX: usize = 512;
@@ -49,6 +51,8 @@ impl Known {
             | Input::Expired(_)
             | Input::Logged(..)
             | Input::NotLogged(_)
+            | Input::Grown(..)
+            | Input::NotGrown(_)
             | Input::Sealed(_, false) => {}
         }
     }
@@ -63,6 +67,8 @@ pub(super) struct Turn {
     pub(super) stops: Vec<AttemptId>,
     /// To clean up.
     pub(super) removes: Vec<AttemptId>,
+    /// What patterns add, to be checked.
+    pub(super) grows: Vec<(RunId, Growth)>,
     /// To seal.
     pub(super) seals: Vec<RunId>,
     /// Runs whose artifacts must be read first.
@@ -143,24 +149,20 @@ fn attempt(ledger: &mut Ledger, config: &Config, known: &mut Known, inputs: &[In
         let mut touched = tx.ledger().take_touched();
         // What was read may be less than is needed by now, and a seal that failed is still owed; no record touches their run.
         touched.extend(inputs.iter().filter_map(|input| match input {
-            Input::Read(run, _) | Input::Sealed(run, false) => Some(run.clone()),
+            Input::Read(run, _) | Input::Sealed(run, false) | Input::Grown(run, _) | Input::NotGrown(run) => {
+                Some(run.clone())
+            }
             _ => None,
         }));
         let ended = inputs.iter().filter_map(|input| match input {
             Input::Finished(finish) => Some(&finish.run),
             _ => None,
         });
+        let mut turn = Turn::default();
         let settled: BTreeSet<&RunId> = touched.iter().chain(ended).collect();
         for run in settled {
-            // What was let go again, as a damaged run is, is not brought back for that.
-            if tx.ledger().board_ref().run(run).is_none_or(RunState::is_over) {
-                continue;
-            }
-            // Approvals whose time has come; and what another process left with nothing to do, in a step in which it
-            // could not end.
-            effects.extend(commit(tx, run, decide::settle, |_| Vec::new())?);
+            effects.extend(settle(tx, run, &mut turn)?);
         }
-        let mut turn = Turn::default();
         read_first(tx.ledger(), known, &touched, &mut turn);
         effects.extend(owed(tx.ledger(), known, &touched));
         effects.extend(lease_all(tx, config, known, &mut turn)?);
@@ -215,7 +217,56 @@ fn decide_input(tx: &mut Tx<'_>, input: &Input) -> Result<Vec<Effect>, StoreErro
             }
             Ok(effects)
         }
-        Input::NotLogged(_) | Input::Read(..) | Input::Sealed(..) => Ok(Vec::new()),
+        Input::Grown(run, grown) => add_grown(tx, run, grown),
+        Input::NotLogged(_) | Input::Read(..) | Input::Sealed(..) | Input::NotGrown(_) => Ok(Vec::new()),
+    }
+}
+
+/// Records what a run's pattern adds, or why it cannot. Nothing else adds to such a run, so it is as it was when that was
+/// checked, but for what ended meanwhile.
+fn add_grown(tx: &mut Tx<'_>, run: &RunId, grown: &Grown) -> Result<Vec<Effect>, StoreError> {
+    let (by, source) = (by_pattern(grown.pattern), &grown.source);
+    match &grown.items {
+        Ok((items, added)) => {
+            commit_as(tx, run, (&by, items), |state| decide::grow(state, source, added.clone()), |_| Vec::new())
+        }
+        Err(reason) => {
+            let decide = |state: &RunState| decide::pattern_failed(state, source, reason.clone());
+            commit_as(tx, run, (&by, &[]), decide, |_| Vec::new())
+        }
+    }
+}
+
+fn by_pattern(pattern: QueuePattern) -> Stamp {
+    Stamp { actor: Enc::encode(&format!("pattern:{}", pattern.as_str())), auth: None }
+}
+
+/// Does what a run owes by itself: asks for the approvals whose time has come, lets its pattern answer, and ends what has
+/// nothing left to do and was not ended in the step that left it so.
+fn settle(tx: &mut Tx<'_>, run: &RunId, turn: &mut Turn) -> Result<Vec<Effect>, StoreError> {
+    let mut effects = Vec::new();
+    loop {
+        // What was let go again, as a damaged run is, is not brought back for that.
+        if tx.ledger().board_ref().run(run).is_none_or(RunState::is_over) {
+            return Ok(effects);
+        }
+        effects.extend(commit(tx, run, decide::settle, |_| Vec::new())?);
+        let ledger = tx.ledger();
+        let (Some(state), Some(meta)) = (ledger.board_ref().run(run), ledger.meta(run)) else { return Ok(effects) };
+        match pattern::answer(state, &meta.plan) {
+            None => return Ok(effects),
+            Some(Ok(answer)) => {
+                let (plan, registry) = (Arc::clone(&meta.plan), state.opened.registry.clone());
+                turn.grows.push((run.clone(), Growth { answer, plan, registry }));
+                return Ok(effects);
+            }
+            // One after another: a pattern that cannot go on is not in the way of the next.
+            Some(Err(stuck)) => {
+                let reason = Word::new(stuck.reason.as_str()).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+                let decide = |state: &RunState| decide::pattern_failed(state, &stuck.source, reason);
+                effects.extend(commit_as(tx, run, (&by_pattern(stuck.pattern), &[]), decide, |_| Vec::new())?);
+            }
+        }
     }
 }
 
@@ -223,6 +274,17 @@ fn decide_input(tx: &mut Tx<'_>, input: &Input) -> Result<Vec<Effect>, StoreErro
 fn commit(
     tx: &mut Tx<'_>,
     run: &RunId,
+    decide: impl FnOnce(&RunState) -> Result<Decision, Refusal>,
+    refused: impl FnOnce(&RunState) -> Vec<Effect>,
+) -> Result<Vec<Effect>, StoreError> {
+    commit_as(tx, run, (&Stamp::engine(), &[]), decide, refused)
+}
+
+/// The same for another than the engine, and for records that add items.
+fn commit_as(
+    tx: &mut Tx<'_>,
+    run: &RunId,
+    (stamp, items): (&Stamp, &[Item]),
     decide: impl FnOnce(&RunState) -> Result<Decision, Refusal>,
     refused: impl FnOnce(&RunState) -> Vec<Effect>,
 ) -> Result<Vec<Effect>, StoreError> {
@@ -238,7 +300,7 @@ fn commit(
     };
     match decide(state) {
         Ok(decision) => {
-            tx.append(&Stamp::engine(), run, decision.records)?;
+            tx.append_grown(stamp, run, decision.records, items)?;
             Ok(decision.effects)
         }
         Err(refusal) => {
@@ -281,8 +343,13 @@ fn lease_all(tx: &mut Tx<'_>, config: &Config, known: &Known, turn: &mut Turn) -
             (Reason::RegistryRevoked, format!("the {} {} was revoked in the registry", used.kind, used.name))
         });
         let decision = decide::lease(run, grant.item, terms, now)?;
+        let leased = matches!(decision.records.first(), Some(Record::AttemptLeased(_)));
         tx.append(&Stamp::engine(), &grant.run, decision.records)?;
         effects.extend(decision.effects);
+        if !leased {
+            // It failed instead, which its pattern may have to answer.
+            effects.extend(settle(tx, &grant.run, turn)?);
+        }
     }
     turn.more = true;
     Ok(effects)

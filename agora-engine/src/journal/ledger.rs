@@ -10,7 +10,7 @@ use agora_core::error::Coded as _;
 use agora_core::id::{Digest, Enc, Hash, ItemId, RunId};
 use agora_core::plan::{Item, Plan};
 use agora_core::record::{Entry, Record};
-use agora_core::state::{Knobs, RunState};
+use agora_core::state::{Knobs, Rule, RunState};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::growth::grown;
@@ -454,6 +454,7 @@ pub(super) fn knobs(items: &[Item]) -> BTreeMap<ItemId, Knobs> {
                 model: inputs.and_then(|inputs| inputs.model.as_ref()).map(|model| Enc::encode(&model.0)),
                 refs: refs.map(|(key, digest)| (key.clone(), *digest)).collect(),
                 question: question.map(|bytes| Digest::of(&bytes)),
+                rule: item.pattern().map(Rule::of),
             };
             (item.id.clone(), knobs)
         })

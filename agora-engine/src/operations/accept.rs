@@ -7,10 +7,11 @@ use agora_core::decide;
 use agora_core::error::{Class, Coded as _, Problem};
 use agora_core::id::{Digest, Enc, RunId, Word};
 use agora_core::limits::REQUEST_ID_BYTES_MAX;
-use agora_core::plan::{self, Item, Parsed, Plan, Resolved, Select, WorkspaceRef, overview};
+use agora_core::plan::{self, Item, Parsed, Pattern, Plan, Resolved, Select, WorkspaceRef, overview};
 use agora_core::record::{
     AddedItem, AddedNeed, BaseRef, BudgetRef, GrowthCause, InputUse, NamedRef, RegistryRef, RunOpened, TargetRef,
 };
+use agora_core::seam::BlobStore;
 use agora_tree::{git_tree_id, read_base};
 
 use serde_json::Value;
@@ -66,7 +67,7 @@ impl Engine {
         if let Some(reply) = self.earlier(caller, "submit", request_id, &digest).await? {
             return Ok(SubmitReply { deduplicated: true, ..reply });
         }
-        let parsed = plan::parse(bytes);
+        let parsed = plan::arrange(plan::parse(bytes), &self.config.patterns());
         let current = self.hub.current().await?;
         let (resolved, place) = self.check_plan(caller, &parsed, &current).await?;
         let shape = overview(&parsed.plan);
@@ -92,7 +93,7 @@ impl Engine {
         of: SlotOf,
         id: RunId,
     ) -> Result<SubmitReply, OpError> {
-        let parsed = plan::parse(bytes);
+        let parsed = plan::arrange(plan::parse(bytes), &self.config.patterns());
         let current = self.hub.current().await?;
         let (resolved, place) = self.check_plan(caller, &parsed, &current).await?;
         let reply = reply_to(&parsed, &overview(&parsed.plan), &current);
@@ -128,7 +129,7 @@ impl Engine {
         parsed: &Parsed,
         current: &Current,
     ) -> Result<(Vec<Resolved>, Option<PathBuf>), OpError> {
-        let surroundings = current.surroundings(&parsed.plan, &self.config, self.blobs.as_ref()).await?;
+        let surroundings = current.surroundings(&parsed.to_look_up(), &self.config, self.blobs.as_ref()).await?;
         let (mut problems, resolved) = match plan::check(parsed, &surroundings) {
             Ok(resolved) => (Vec::new(), resolved),
             Err(problems) => (problems, Vec::new()),
@@ -217,7 +218,7 @@ impl Engine {
             _ => None,
         };
         self.blobs.put(&plan_bytes).await?;
-        self.put_questions(&plan.items).await?;
+        put_questions(&plan.items, self.blobs.as_ref()).await?;
         let opened = self.opening(caller, &plan, plan_digest, resolved, current, base)?;
         let items = added_items(&plan, resolved)?;
         let mut records = decide::submit(opened.clone(), decide::added(GrowthCause::Plan, None, items));
@@ -304,15 +305,6 @@ impl Engine {
         raced.transpose()
     }
 
-    /// Puts what people will be asked where they and the log's readers find it.
-    pub(super) async fn put_questions(&self, items: &[Item]) -> Result<(), OpError> {
-        for approval in items.iter().filter_map(Item::approval) {
-            let bytes = approval.to_bytes()?;
-            self.blobs.put(&bytes).await?;
-        }
-        Ok(())
-    }
-
     /// The state of a run that is this very plan by this very actor.
     async fn same_run(&self, caller: &Caller, id: &RunId, plan: &Digest) -> Result<Option<String>, OpError> {
         let wanted = id.clone();
@@ -341,6 +333,10 @@ impl Engine {
         base: Option<BaseRef>,
     ) -> Result<RunOpened, OpError> {
         let mut used: std::collections::BTreeSet<_> = resolved.iter().map(|item| item.target.clone()).collect();
+        // What patterns will add was resolved with the rest, and its executors are configured.
+        let of_patterns = plan.items.iter().filter_map(Item::pattern).flat_map(Pattern::templates);
+        let of_patterns = of_patterns.filter_map(|(_, template)| self.config.target_of(&template.executor));
+        used.extend(of_patterns.map(|(target, _)| target.clone()));
         if plan.open_ended {
             // What will be added may run on any of them.
             used.extend(self.config.targets.keys().cloned());
@@ -438,6 +434,14 @@ impl Engine {
     }
 }
 
+/// Puts what people will be asked where they and the log's readers find it.
+pub(crate) async fn put_questions(items: &[Item], blobs: &dyn BlobStore) -> Result<(), OpError> {
+    for approval in items.iter().filter_map(Item::approval) {
+        blobs.put(&approval.to_bytes()?).await?;
+    }
+    Ok(())
+}
+
 /// What of a workspace can be told without reading it.
 fn check_place(place: &Path, workspace: &WorkspaceRef) -> Option<Problem> {
     let is_repository = place.join(".git").exists() || place.join("HEAD").is_file();
@@ -519,7 +523,7 @@ fn conflict(id: &RunId) -> OpError {
     OpError::one(problem.at("/id").hint("choose another id, or leave it out and one is made"))
 }
 
-pub(super) fn internal(error: &dyn std::fmt::Display) -> OpError {
+pub(crate) fn internal(error: &dyn std::fmt::Display) -> OpError {
     OpError::one(Problem::new(Class::Bug, "internal", error.to_string()).hint("run `agora-admin doctor`"))
 }
 
@@ -574,7 +578,7 @@ fn uses(item: &Resolved) -> impl Iterator<Item = NamedRef> + '_ {
 }
 
 /// The items as records have them, in topological order with ties in plan order, each with what it uses.
-pub(super) fn added_items(plan: &Plan, resolved: &[Resolved]) -> Result<Vec<(AddedItem, Vec<NamedRef>)>, OpError> {
+pub(crate) fn added_items(plan: &Plan, resolved: &[Resolved]) -> Result<Vec<(AddedItem, Vec<NamedRef>)>, OpError> {
     let order = plan.graph().order().map_err(|_| internal(&"a cycle in an accepted plan"))?;
     let resolved: BTreeMap<_, _> = resolved.iter().map(|of_item| (&of_item.item, of_item)).collect();
     order

@@ -69,7 +69,7 @@ pub struct CatalogEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// What else is to know: for a subagent `runtime`, `targets`, `inputs`, `model`; for a target `provider`, `profile`,
-    /// `weaker`; for a queue `concurrency`; and so on, as short text.
+    /// `weaker`; for a queue `concurrency`, `pattern`; and so on, as short text.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<String, String>,
     /// Why it cannot be used now, and what mends it.
@@ -150,6 +150,7 @@ impl Engine {
         for (name, queue) in &config.queues {
             let mut entry = CatalogEntry::new(CatalogKind::Queue, name.as_str());
             entry.say("concurrency", &queue.concurrency.to_string());
+            entry.say("pattern", queue.pattern.as_str());
             entries.push(entry);
         }
         for (name, executor) in &config.executors {

@@ -2,7 +2,7 @@
 
 use agora_core::choose::{Board, Capacity};
 use agora_core::record::RunOutcome;
-use agora_core::state::{Blocked, ItemState, ItemStatus, RunState, StopCause};
+use agora_core::state::{Blocked, ItemState, ItemStatus, PatternFailure, RunState, StopCause};
 use agora_core::time::Time;
 
 use super::call::{Call as _, close};
@@ -16,7 +16,7 @@ const EVIDENCE_MAX: usize = 10;
 /// Looks at a run.
 pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, driven: bool) -> Diagnosis {
     if run.is_over() {
-        return over(run);
+        return of_patterns(run).unwrap_or_else(|| over(run));
     }
     let id = &run.id;
     let blocked: Vec<(usize, Blocked)> = (0..run.items.len())
@@ -32,7 +32,7 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
     let inbox = StatusArgs { view: Some(View::Inbox), ..StatusArgs::default() }.call();
     let running = run.counts.of(ItemStatus::Running);
     // The order is that of what somebody can do something about.
-    let candidates: Vec<(&str, Vec<String>, String)> = vec![
+    let mut candidates: Vec<(&str, Vec<String>, String)> = vec![
         ("question-open", with(|why| matches!(why, Blocked::Question { .. })), inbox),
         ("held", with(|why| matches!(why, Blocked::Hold)), release),
         (
@@ -68,6 +68,10 @@ pub(super) fn of(board: &Board, run: &RunState, now: Time, capacity: &Capacity, 
         ("open-ended", open_ended(run), close(id.as_str())),
         ("slots-full", with(|why| matches!(why, Blocked::Slot { .. })), watch()),
     ];
+    if run.erred() {
+        // Nothing waits for it, but the run will not be done.
+        candidates.push(("pattern-failed", pattern_failures(run), status(run)));
+    }
     let found = candidates.iter().position(|(_, evidence, _)| !evidence.is_empty());
     let holds = |code: &str| code == "held" && run.hold.is_some();
     let ruled_out = candidates
@@ -94,6 +98,26 @@ fn open_ended(run: &RunState) -> Vec<String> {
     waits.then(|| "every item has ended; the run takes more until it is closed".to_owned()).into_iter().collect()
 }
 
+fn status(run: &RunState) -> String {
+    StatusArgs { run_id: Some(run.id.to_string()), ..StatusArgs::default() }.call()
+}
+
+/// A line for each pattern of the run that could not go on: the item whose end it could not answer, and why.
+pub(super) fn pattern_failures(run: &RunState) -> Vec<String> {
+    let line = |failure: &PatternFailure| {
+        let item = failure.item.as_ref().map_or_else(|| run.id.to_string(), ToString::to_string);
+        format!("{item}: {}: {}", failure.pattern, failure.reason)
+    };
+    run.pattern_failures.iter().take(EVIDENCE_MAX).map(line).collect()
+}
+
+/// That patterns of the run could not go on, if any could not.
+pub(super) fn of_patterns(run: &RunState) -> Option<Diagnosis> {
+    let evidence = pattern_failures(run);
+    let (likely_issue, ruled_out, next) = ("pattern-failed".to_owned(), Vec::new(), status(run));
+    (!evidence.is_empty()).then_some(Diagnosis { likely_issue, evidence, ruled_out, next })
+}
+
 /// What is known of a stop that nothing proves: which attempt, where, since when, and why it was to stop.
 fn unproven(item: &ItemState) -> Option<String> {
     let (lease, stop) = (item.lease.as_ref()?, item.stop()?);
@@ -110,7 +134,7 @@ fn unproven(item: &ItemState) -> Option<String> {
 }
 
 fn over(run: &RunState) -> Diagnosis {
-    let failed = || run.items.iter().filter(|item| item.status == ItemStatus::Failed);
+    let failed = || run.items.iter().filter(|item| item.status == ItemStatus::Failed && !item.made_good);
     let line = |item: &ItemState| {
         let why = item.failure.map(|(class, reason)| failure_text(class, reason)).unwrap_or_default();
         // The detail may quote the worker: it is in the item's result, in its envelope.

@@ -1,5 +1,6 @@
 //! `submit` with `extend`: an open-ended run is given more items, or is closed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use agora_core::decide;
@@ -8,7 +9,7 @@ use agora_core::id::{Digest, RunId};
 use agora_core::plan::{self, Item, Plan, overview};
 use agora_core::record::{Added, GrowthCause, RegistryRef};
 
-use super::accept::{added_items, dry, internal, next, request_conflict};
+use super::accept::{added_items, dry, internal, next, put_questions, request_conflict};
 use super::submit::SubmitReply;
 use super::{Caller, OpError};
 use crate::engine::Engine;
@@ -104,7 +105,9 @@ impl Engine {
         };
         let (mut items, mut added) = (Vec::new(), Vec::new());
         if let Some(bytes) = asked.items {
-            let growth = plan::parse_growth(bytes, &seen.plan);
+            let mut growth = plan::parse_growth(bytes, &seen.plan);
+            // Runs that patterns add to are not open-ended: nothing that is added here has a pattern.
+            growth.parsed = plan::arrange(growth.parsed, &BTreeMap::new());
             let (registry, blobs) = (&seen.registry, self.blobs.as_ref());
             let bound = self.hub.current().await?.bound(registry.digest, registry.note, blobs).await?;
             let surroundings = bound.surroundings(&growth.parsed.to_look_up(), &self.config, blobs).await?;
@@ -125,7 +128,7 @@ impl Engine {
         if asked.dry_run {
             return Ok(Raced::Done(Box::new(reply)));
         }
-        self.put_questions(&items).await?;
+        put_questions(&items, self.blobs.as_ref()).await?;
         reply.next = next(&run.id);
         let request = asked.request_id.map(str::to_owned);
         self.record_extension(

@@ -31,6 +31,7 @@ mod verify;
 mod verify_log;
 mod watch;
 
+pub(crate) use accept::{added_items, internal, put_questions};
 pub use address::Address;
 pub use answer::{AnswerArgs, AnswerReply};
 pub use approve::ApproveArgs;

@@ -6,7 +6,7 @@ use agora_core::error::{Class, Problem};
 use agora_core::id::{Digest, Enc, ItemId, RunId};
 use agora_core::patch::{FilePatch, Patch};
 use agora_core::record::OutputArtifact;
-use agora_core::state::ItemState;
+use agora_core::state::{ItemState, RunState};
 use agora_core::time::Time;
 use agora_core::worker::{LeftOut, Outcome, shown};
 use schemars::JsonSchema;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::internal;
 use super::call::Call as _;
+use super::diagnosis::pattern_failures;
 use super::facts::{PatchStat, Text};
 use super::find::with_bytes;
 use super::rows::{failure_text, merged_text, state_word, text};
@@ -109,7 +110,7 @@ pub struct ResultReply {
     pub item_id: Option<String>,
     /// Where it stands.
     pub state: String,
-    /// `class: reason` of a failure.
+    /// `class: reason` of a failure; of a run, the patterns that could not go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// More of the failure, as it was recorded: it may quote what the worker said.
@@ -226,6 +227,7 @@ impl Engine {
         part: Part,
     ) -> Result<ResultReply, OpError> {
         let mut reply = ResultReply::blank(run, None, state);
+        reply.failure = self.with_run(run, |ledger, id| Ok(pattern_failure(ledger.board_ref().run(id)))).await?;
         let status = || StatusArgs { run_id: Some(run.to_string()), ..StatusArgs::default() }.call();
         let made = match self.merged_patch(caller, run).await {
             Ok(made) => made,
@@ -360,6 +362,12 @@ impl Engine {
         let bytes = self.blobs.get(report).await?;
         agora_core::canon::from_bytes_with_floats(&bytes).map_err(|error| internal(&error))
     }
+}
+
+/// Of a run, what its patterns could not do.
+fn pattern_failure(run: Option<&RunState>) -> Option<String> {
+    let lines = run.map(pattern_failures).unwrap_or_default();
+    (!lines.is_empty()).then(|| format!("pattern: {}", lines.join("; ")))
 }
 
 impl ResultReply {

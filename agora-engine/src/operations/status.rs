@@ -94,7 +94,7 @@ pub struct InboxRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Diagnosis {
     /// A stable code: `nothing-wrong`, `all-done`, `cancelled`, `question-open`, `held`, `no-driver`, `target-down`, `lock-held`,
-    /// `back-off`, `open-ended`, `slots-full`, `stopping`, `stop-unverified`, `failed`.
+    /// `back-off`, `open-ended`, `slots-full`, `stopping`, `stop-unverified`, `pattern-failed`, `failed`.
     pub likely_issue: String,
     /// What shows it.
     pub evidence: Vec<String>,
@@ -127,7 +127,7 @@ pub struct StatusReply {
     /// What needs somebody.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inbox: Vec<InboxRow>,
-    /// Why nothing happens.
+    /// Why nothing happens; of a run, that a pattern could not go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Diagnosis>,
     /// Give this to have the next rows.
@@ -200,21 +200,22 @@ impl Engine {
         let from = args.cursor.as_deref().map(cursor).transpose()?.and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
         let (state, now, capacity) = (args.state.clone(), self.host.now(), self.capacity().await);
         let key = run.key;
-        let (rows, total, next, counts) = self
+        let (rows, total, next, counts, diagnosis) = self
             .with_run(&run.id, move |ledger, id| {
                 let counts = ledger.item_counts(key, now)?;
-                let Some(found) = ledger.board_ref().run(id) else { return Ok((Vec::new(), 0, None, counts)) };
+                let Some(found) = ledger.board_ref().run(id) else { return Ok((Vec::new(), 0, None, counts, None)) };
                 let wanted =
                     |ix: &usize| state.as_deref().is_none_or(|state| state_word(&found.items[*ix], now) == state);
                 let matching: Vec<usize> = (0..found.items.len()).filter(wanted).collect();
                 let page: Vec<usize> = matching.iter().copied().skip(from).take(limit).collect();
                 let next = (from + page.len() < matching.len()).then(|| (from + page.len()).to_string());
                 let row = |ix: usize| item_row(ledger.board_ref(), found, ix, now, &capacity);
-                Ok((page.into_iter().map(row).collect(), matching.len() as u64, next, counts))
+                let diagnosis = diagnosis::of_patterns(found);
+                Ok((page.into_iter().map(row).collect(), matching.len() as u64, next, counts, diagnosis))
             })
             .await?;
         let run = Some(run_row(&run, counts, now));
-        Ok(StatusReply { total: Some(total), run, items: rows, cursor: next, ..StatusReply::of(View::Run) })
+        Ok(StatusReply { total: Some(total), run, items: rows, diagnosis, cursor: next, ..StatusReply::of(View::Run) })
     }
 
     async fn one_item(&self, caller: &Caller, args: &StatusArgs) -> Result<StatusReply, OpError> {

@@ -256,7 +256,10 @@ fn needs_somebody(row: &RunRow) -> bool {
 }
 
 fn needs_attention(record: &Record) -> bool {
-    matches!(record, Record::QuestionAsked(_) | Record::ItemFailed { .. } | Record::RunCompleted(_))
+    matches!(
+        record,
+        Record::QuestionAsked(_) | Record::ItemFailed { .. } | Record::PatternFailed { .. } | Record::RunCompleted(_)
+    )
 }
 
 /// What of an entry is told; the opening of a run and its items are not.
@@ -310,6 +313,10 @@ fn event(entry: &Entry) -> Option<Event> {
             say("via", body.via.as_str().to_owned());
             say("reason", body.reason.to_string());
         }
+        Record::PatternFailed { pattern, reason } => {
+            say("pattern", pattern.to_string());
+            say("reason", reason.to_string());
+        }
         Record::RunCompleted(body) => {
             say("outcome", body.outcome.as_str().to_owned());
         }
@@ -319,7 +326,6 @@ fn event(entry: &Entry) -> Option<Event> {
         | Record::QuestionAsked(_)
         | Record::QuestionAnswered(_)
         | Record::HoldReleased { .. }
-        | Record::PatternFailed { .. }
         | Record::RunClosed {} => {}
     }
     Some(Event {

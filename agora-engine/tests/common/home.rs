@@ -30,6 +30,12 @@ const CONFIG: &str = r#"
 concurrency = 64
 [queues.other]
 concurrency = 2
+[queues.pipeline]
+pattern = "pipeline"
+[queues.map-reduce]
+pattern = "map-reduce"
+[queues.quorum]
+pattern = "quorum"
 [executors.second]
 target = "second"
 [targets.local]

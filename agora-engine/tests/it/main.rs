@@ -20,6 +20,7 @@ mod integrity;
 mod locks;
 mod mended;
 mod next;
+mod patterns;
 mod processes;
 mod registry;
 mod scale;

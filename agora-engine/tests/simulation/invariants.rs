@@ -1,6 +1,6 @@
 //! What must hold after every commit, checked on the entries alone, by code that shares nothing with the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::plans::Plan;
 
 /// The most attempts of each queue at once, as the configuration says.
-pub(crate) const QUEUES: [(&str, usize); 2] = [("default", 3), ("other", 2)];
+pub(crate) const QUEUES: [(&str, usize); 3] = [("default", 3), ("other", 2), ("checked", 2)];
 
 #[derive(Debug, Default)]
 struct Item {
@@ -50,6 +50,10 @@ struct Run {
     held: bool,
     closed: bool,
     completed: bool,
+    /// What the items depend on that a pattern added.
+    added: BTreeMap<String, Vec<String>>,
+    /// The items whose end a pattern has answered.
+    answered: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -200,9 +204,24 @@ impl Checker {
                 if grows && (!plan.is_open_ended() || run.closed) {
                     return Err("C13: a run grows that takes nothing".to_owned());
                 }
-                for name in body["items"].as_array().into_iter().flatten().map(|item| text(&item["id"])) {
-                    if !plan.items.contains_key(&name) {
+                let by_pattern = body["cause"] == "pattern";
+                if by_pattern {
+                    let source = text(&body["source"]);
+                    if !plan.patterned || state_of(&source) != "failed" {
+                        return Err("a pattern answers what it has no word in".to_owned());
+                    }
+                    if !run.answered.insert(source) {
+                        return Err("C15: the end of an item is answered twice".to_owned());
+                    }
+                }
+                for added in body["items"].as_array().into_iter().flatten() {
+                    let name = text(&added["id"]);
+                    if plan.items.contains_key(&name) == by_pattern {
                         return Err("an item that nobody submitted".to_owned());
+                    }
+                    if by_pattern {
+                        let on = added["depends_on"].as_array().into_iter().flatten().map(text).collect();
+                        run.added.insert(name.clone(), on);
                     }
                     let item = Item { state: "pending".to_owned(), ..Item::default() };
                     if run.items.insert(name.clone(), item).is_some() {
@@ -210,6 +229,7 @@ impl Checker {
                     }
                 }
             }
+            "pattern.failed" if plan.patterned => {}
             "run.closed" => run.closed = true,
             "run.logged" => run.logged = true,
             "hold.set" => {
@@ -258,7 +278,8 @@ impl Checker {
             }
             _ => {
                 let before = state_of(&name);
-                let deps: Vec<String> = plan.items.get(&name).ok_or("an item that is not in the plan")?.clone();
+                let deps = plan.items.get(&name).or_else(|| run.added.get(&name));
+                let deps: Vec<String> = deps.ok_or("an item that is not in the plan")?.clone();
                 let (held, logged) = (run.held, run.logged);
                 let by_engine = entry["actor"] == "engine";
                 let item = run.items.get_mut(&name).ok_or("an item that was not added")?;

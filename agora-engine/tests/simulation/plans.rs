@@ -1,4 +1,4 @@
-//! Random graphs, approvals among them, and what some of them grow by.
+//! Random graphs, approvals and gates among them, and what some of them grow by.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) items: BTreeMap<String, Vec<String>>,
     /// The items that a person decides.
     pub(crate) approvals: BTreeSet<String>,
+    /// Whether some items are gates, in a queue with the pattern `pipeline`.
+    pub(crate) patterned: bool,
     /// What the run may grow by, if it is open-ended: any of it, in any order.
     pub(crate) growth: Vec<Vec<Value>>,
 }
@@ -22,7 +24,8 @@ pub(crate) struct Plan {
 pub(crate) fn draw(chaos: &Chaos, at: usize) -> Plan {
     let id = format!("run-{at}");
     let (shape, count) = (chaos.below(4), 1 + chaos.below(6) as usize);
-    let mut plan = Plan { json: json!({}), id, items: BTreeMap::new(), approvals: BTreeSet::new(), growth: Vec::new() };
+    let (items, approvals) = (BTreeMap::new(), BTreeSet::new());
+    let mut plan = Plan { json: json!({}), id, items, approvals, patterned: false, growth: Vec::new() };
     let mut list = Vec::new();
     for ix in 0..count {
         let depends_on: Vec<usize> = match shape {
@@ -46,7 +49,13 @@ pub(crate) fn draw(chaos: &Chaos, at: usize) -> Plan {
         }
         plan.growth.push(items);
     }
-    let queue = if chaos.below(2) == 0 { "default" } else { "other" };
+    let mut queue = if chaos.below(2) == 0 { "default" } else { "other" };
+    // No draw decides it, so that the schedules of fewer runs stay what they are.
+    plan.patterned = at == 2 && !open_ended;
+    if plan.patterned {
+        queue = "checked";
+        plan.gate(&mut list);
+    }
     plan.json = json!({ "id": plan.id, "queue": queue, "openEnded": open_ended, "items": list });
     plan
 }
@@ -69,6 +78,27 @@ impl Plan {
             "timeoutSeconds": 5 + chaos.below(30),
             "retry": { "max_attempts": 1 + chaos.below(3), "backoff_seconds": chaos.below(4) },
         })
+    }
+
+    /// Makes two of three items gates, and of what depends on nothing the chain that the queue makes of it.
+    fn gate(&mut self, list: &mut [Value]) {
+        let mut last: Option<String> = None;
+        for (ix, item) in list.iter_mut().enumerate() {
+            let id = item["id"].as_str().unwrap().to_owned();
+            let depends_on = self.items.get_mut(&id).unwrap();
+            if depends_on.is_empty() {
+                depends_on.extend(last.replace(id.clone()));
+            }
+            let fix = json!({ "inputs": { "subagent": "noop", "workerInput": { "prompt": "mend it" } } });
+            let gate = match ix % 3 {
+                0 => json!({ "onRed": "spawn-fix", "fixTemplate": fix, "maxFixAttempts": 2 }),
+                1 => json!({ "onRed": "advance" }),
+                _ => continue,
+            };
+            if !self.approvals.contains(&id) {
+                item["inputs"]["gate"] = gate;
+            }
+        }
     }
 
     pub(crate) fn is_open_ended(&self) -> bool {

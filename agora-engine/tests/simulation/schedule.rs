@@ -33,6 +33,8 @@ pub(crate) async fn play(chaos: Chaos) {
     let memory = if Path::new("/dev/shm").is_dir() { Path::new("/dev/shm").to_owned() } else { std::env::temp_dir() };
     let home = Home::new_in(&memory).await;
     let queues = QUEUES.map(|(name, most)| format!("[queues.{name}]\nconcurrency = {most}\n")).concat();
+    // The last of them.
+    let queues = format!("{queues}pattern = \"pipeline\"\n");
     std::fs::write(home.path().join("agora.toml"), format!("{queues}[targets.local]\nprofiles = [\"none\"]\n"))
         .unwrap();
     let world = World::new(chaos.clone(), home.memory.clone(), Arc::clone(&checker));

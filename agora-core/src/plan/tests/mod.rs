@@ -4,6 +4,7 @@ mod bounds;
 mod checking;
 mod growth;
 mod hostile;
+mod patterns;
 mod shape;
 
 use serde_json::{Value, json};

@@ -82,9 +82,20 @@ fn each_value_is_refused_where_it_is_wrong_and_accepted_where_it_is_right() {
         ("/items/0/inputs/workspace", json!({ "apply": "all" }), "plan-shape", json!({ "apply": "none" })),
         ("/items/0/inputs/workspace", json!("other"), "plan-shape", json!({ "apply": "none" })),
         ("/items/0/inputs/inputRefs", json!({ "a": "sha256:00" }), "plan-shape", json!({ "a": digest })),
-        ("/items/0/inputs/gate", json!({}), "not-available", json!(null)),
-        ("/items/0/inputs/mapReduce", json!({}), "not-available", json!(null)),
-        ("/items/0/inputs/quorum", json!({}), "not-available", json!(null)),
+        ("/items/0/inputs/gate", json!({}), "plan-shape", json!({ "onRed": "advance" })),
+        ("/items/0/inputs/gate", json!({ "onRed": "spawn-fix" }), "plan-shape", fixed()),
+        ("/items/0/inputs/gate", json!({ "onRed": "advance", "maxFixAttempts": 2 }), "plan-shape", fixed()),
+        ("/items/0/inputs/mapReduce", json!({ "map": of_pattern() }), "plan-shape", mapped(of_pattern())),
+        (
+            "/items/0/inputs/mapReduce",
+            mapped(json!({ "id": "x", "inputs": { "subagent": "s" } })),
+            "plan-shape",
+            json!(null),
+        ),
+        ("/items/0/inputs/mapReduce", mapped(json!({ "inputs": {} })), "plan-shape", json!(null)),
+        ("/items/0/inputs/quorum", reviewed(0, 1), "plan-shape", reviewed(1, 1)),
+        ("/items/0/inputs/quorum", reviewed(2, 3), "plan-shape", reviewed(3, 3)),
+        ("/items/0/inputs/quorum", reviewed(17, 1), "plan-too-large", reviewed(16, 1)),
     ];
     for (pointer, wrong, code, right) in rows {
         let refused = problems(&with(good(), pointer, wrong.clone()));
@@ -94,6 +105,41 @@ fn each_value_is_refused_where_it_is_wrong_and_accepted_where_it_is_right() {
         well_formed(&refused);
         let right = if right.is_null() { good() } else { with(good(), pointer, right) };
         assert_eq!(problems(&right), [], "{pointer}");
+    }
+}
+
+fn of_pattern() -> Value {
+    json!({ "inputs": { "subagent": "s" } })
+}
+
+fn fixed() -> Value {
+    json!({ "onRed": "spawn-fix", "fixTemplate": of_pattern(), "maxFixAttempts": 10, "subject": "a" })
+}
+
+fn mapped(each: Value) -> Value {
+    json!({ "map": each, "reduce": of_pattern() })
+}
+
+fn reviewed(reviewers: usize, threshold: u64) -> Value {
+    let reviewers = vec![of_pattern(); reviewers];
+    json!({ "reviewers": reviewers, "threshold": threshold, "commit": of_pattern(), "onReject": "block" })
+}
+
+/// A plan with a pattern, written out, reads as the same plan.
+#[test]
+fn patterns_are_stored_as_they_are_read() {
+    let spawn = json!({ "onReject": "spawn-fix", "fixTemplate": of_pattern(), "maxRounds": 3 });
+    let mut again = reviewed(2, 2);
+    for (key, value) in spawn.as_object().unwrap() {
+        again[key] = value.clone();
+    }
+    for (key, value) in
+        [("gate", fixed()), ("mapReduce", mapped(of_pattern())), ("quorum", again), ("quorum", reviewed(1, 1))]
+    {
+        let parsed = parse(with(good(), &format!("/items/0/inputs/{key}"), value).to_string().as_bytes());
+        assert_eq!(parsed.problems, []);
+        assert!(parsed.plan.items[0].pattern().is_some());
+        assert_eq!(Plan::from_bytes(&parsed.plan.to_bytes().unwrap()).as_ref(), Ok(&parsed.plan), "{key}");
     }
 }
 
