@@ -226,6 +226,16 @@ impl Desk {
                 Err(error) => self.refused("approve", &error, &["approval-for-people"]),
             }
         }
+        if self.chaos().wants("answer-approval", 300) {
+            let question_id = row.question_id.map(|id| u32::try_from(id).unwrap());
+            let (run_id, text) = (row.run_id.clone(), Some("yes".to_owned()));
+            let answer =
+                AnswerArgs { run_id, item_id: row.item_id.clone(), question_id, text, ..AnswerArgs::default() };
+            match engine.answer(&caller(), answer).await {
+                Ok(reply) => self.world.checker.fail(format!("words approve: {reply:?}")),
+                Err(error) => self.refused("answer", &error, &["approval-wanted", "question-unknown", "run-over"]),
+            }
+        }
         match engine.approve(&caller(), args).await {
             Ok(reply) => self.chaos().step(format!("{} {} {:?}", reply.state, reply.run_id, reply.item_id)),
             // Somebody else may have been faster, or the item or run ended.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use agora_core::id::{ItemId, RunId};
 use agora_core::limits::STOP_SECONDS_MAX;
@@ -11,6 +12,7 @@ use agora_core::worker::AttemptId;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::plans::Plan;
 
@@ -36,6 +38,8 @@ struct Item {
     outcome: String,
     /// When its running attempt was first asked to stop.
     stop_asked: Option<Time>,
+    /// Until when another attempt waits: by the wall clock, and by the one that nobody turns.
+    not_before: Option<(Time, Instant)>,
     open_question: Option<u64>,
     /// A person said so.
     approved: bool,
@@ -49,6 +53,8 @@ struct Run {
     logged: bool,
     held: bool,
     closed: bool,
+    /// It was cancelled while it could grow: the next entry closes it.
+    closes: bool,
     completed: bool,
     /// What the items depend on that a pattern added.
     added: BTreeMap<String, Vec<String>>,
@@ -193,6 +199,9 @@ impl Checker {
         if run.completed {
             return Err("I8: an entry after the completion".to_owned());
         }
+        if std::mem::take(&mut run.closes) && kind != "run.closed" {
+            return Err("a cancelled run may still grow".to_owned());
+        }
         let name = text(&body["item"]);
         let states: BTreeMap<String, String> =
             run.items.iter().map(|(name, item)| (name.clone(), item.state.clone())).collect();
@@ -251,6 +260,7 @@ impl Checker {
                 }
             }
             "cancel.requested" => {
+                run.closes = body["scope"] == "run" && plan.is_open_ended() && !run.closed;
                 for (id, item) in &mut run.items {
                     if body.get("item").is_some() && *id != name {
                         continue;
@@ -289,6 +299,9 @@ impl Checker {
                         if !deps.iter().all(|dep| state_of(dep) == "done") {
                             return Err("I3: ready before what it depends on is done".to_owned());
                         }
+                        let until: Option<Time> = body["not_before"].as_str().and_then(|text| text.parse().ok());
+                        item.not_before =
+                            until.map(|until| (until, Instant::now() + Duration::from_millis(until.ms_since(at))));
                         if kind == "item.retried" && item.outcome == "cancelled" && !item.parked {
                             return Err("a retry of what was stopped for good".to_owned());
                         }
@@ -305,6 +318,10 @@ impl Checker {
                             (item.cancel_asked, "C06: a lease after a cancel"),
                             (held, "a lease in a held run"),
                             (plan.approvals.contains(&name), "a lease of what a person decides"),
+                            (
+                                item.not_before.is_some_and(|(wall, steady)| at < wall && Instant::now() < steady),
+                                "C10: a lease before its back-off is over",
+                            ),
                             (!logged, "a lease before the log vouches for the run"),
                             (!deps.iter().all(|dep| state_of(dep) == "done"), "I3: a lease before its dependencies"),
                         ];
@@ -360,6 +377,9 @@ impl Checker {
                         item.state = kind.trim_start_matches("item.").to_owned();
                         if item.running.is_some() {
                             return Err("an item ends while its attempt runs".to_owned());
+                        }
+                        if kind == "item.failed" && item.parked && item.outcome == "cancelled" {
+                            return Err("what was parked is failed for it".to_owned());
                         }
                         let forced = body["proof"] == "forced";
                         let waited = item.stop_asked.map_or(0, |asked| at.ms_since(asked));

@@ -29,8 +29,9 @@ const SCHEDULES: u64 = 200;
 /// The schedule in which one fault after the other strikes: two runs, a question, a cancel.
 const SWEEP_SEED: u64 = 3;
 /// Every kind of fault: one that never strikes is no test.
-const KINDS: [&str; 42] = [
+const KINDS: [&str; 43] = [
     "agent-approves",
+    "answer-approval",
     "answer-stale",
     "blob-full",
     "blob-read",
