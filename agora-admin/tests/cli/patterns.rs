@@ -86,3 +86,36 @@ fn a_work_with_enough_green_reviews_is_committed() {
     assert!(states.contains(&"draft-review-1-3: failed".to_owned()), "{states:?}");
     assert!(patch(&env, &run).contains("+++ b/final.txt"));
 }
+
+/// What is applied is what the commit went on from: not what reviewers wrote that judged what was fixed since.
+#[test]
+fn what_reviewers_write_is_applied_where_the_commit_saw_it() {
+    let env = patterns();
+    let mut plan: Value = serde_json::from_str(blocks("json")[2]).unwrap();
+    let reviewer = |run: &str| json!({ "inputs": { "subagent": "shell", "workerInput": { "run": run } }, "retry": { "max_attempts": 1 } });
+    plan["items"][0]["inputs"]["quorum"] = json!({
+        "reviewers": [reviewer("cat draft.txt > review.md"), reviewer("echo no > no.md; grep poem draft.txt")],
+        "threshold": 2,
+        "onReject": "spawn-fix",
+        "fixTemplate": reviewer("echo poem >> draft.txt"),
+        "commit": reviewer("ls > seen.txt"),
+    });
+    let (run, _) = submit(&env, &plan.to_string(), 0);
+    let patch = patch(&env, &run);
+    assert!(patch.contains("+++ b/review.md") && patch.contains("+poem"), "{patch}");
+    let applied = reply(&env, &["apply", &run]);
+    let items: Vec<&str> =
+        applied["items"].as_array().unwrap().iter().map(|item| item["item_id"].as_str().unwrap()).collect();
+    assert!(!items.contains(&"draft-review-1-1") && items.contains(&"draft-review-2-1"), "{items:?}");
+}
+
+#[test]
+fn outputs_that_are_left_out_are_not_passed_over() {
+    let env = patterns();
+    let mut plan: Value = serde_json::from_str(blocks("json")[1]).unwrap();
+    plan["items"][0]["retry"] = json!({ "max_attempts": 1 });
+    plan["items"][0]["inputs"]["workerInput"]["run"] = json!("cd $AGORA_OUTPUTS; echo one > a; ln -s a b");
+    let (run, _) = submit(&env, &plan.to_string(), 1);
+    assert_eq!(states(&env, &run), ["split: failed"]);
+    assert!(admin(&env, &["status", &run]).ok().contains("outputs were left out"));
+}

@@ -89,10 +89,13 @@ pub(super) fn wire(
     for (ix, item) in into.beside.iter().enumerate() {
         at.entry(item.id.as_str()).or_insert(drafts.len() + ix);
     }
+    let all = drafts.iter().map(|draft| draft.item.as_ref()).chain(into.beside.iter().map(Some)).enumerate();
+    let approvals: BTreeSet<usize> =
+        all.filter(|(_, item)| item.is_some_and(|item| item.approval().is_some())).map(|(ix, _)| ix).collect();
     let mut waits: Vec<Vec<usize>> = drafts
         .iter()
         .enumerate()
-        .map(|(i, draft)| resolve(draft, &at, into, &place.index(into.position(i)), report))
+        .map(|(i, draft)| resolve(draft, (&at, &approvals), into, &place.index(into.position(i)), report))
         .collect();
     let ids: Vec<Option<ItemId>> = drafts
         .iter()
@@ -146,7 +149,7 @@ fn positions<'d>(
 /// The positions of what an item waits for: `depends_on` as given, then the producers of `needs`, each once.
 fn resolve(
     draft: &Draft<'_>,
-    at: &BTreeMap<&str, usize>,
+    (at, approvals): (&BTreeMap<&str, usize>, &BTreeSet<usize>),
     into: Wired<'_>,
     place: &Place<'_>,
     report: &mut Report,
@@ -166,6 +169,11 @@ fn resolve(
     }
     for (key, from) in &draft.producers {
         match at.get(from) {
+            Some(on) if approvals.contains(on) => {
+                let message = format!("needs a product of {from}, which is an approval and makes none");
+                let problem = Code::NeedType.problem(place.key("needs").key(key).key("from").to_string(), message);
+                report.refuse(problem.hint("name it in `depends_on`, and take products from what it approves"));
+            }
             Some(on) if seen.insert(*on) => waits.push(*on),
             Some(_) => {}
             None => {

@@ -113,6 +113,16 @@ impl RunState {
         spawns && item.status == ItemStatus::Done && item.verify_failed()
     }
 
+    /// Whether all that this item was for is its verdict: it was added to review, and no work went on from what it wrote. That
+    /// is so of those that rejected, and of all of a round that led to a fix.
+    #[must_use]
+    pub fn is_verdict(&self, ix: usize) -> bool {
+        let item = &self.items[ix];
+        let Some(of) = item.source.filter(|of| self.items[*of].knobs.rule == Some(Rule::Quorum)) else { return false };
+        let is_commit = item.id.as_str().strip_prefix(self.items[of].id.as_str()) == Some("-commit");
+        !is_commit && !self.items.iter().any(|other| other.depends_on.contains(&ix))
+    }
+
     /// Whether the pattern of this item would go on if it failed: what depends on it is then skipped by design.
     #[must_use]
     pub fn outlives_failure(&self, ix: usize) -> bool {

@@ -255,9 +255,9 @@ impl RunState {
         members.iter().filter_map(change).collect()
     }
 
-    /// Every item with an accepted patch, in the order of the items.
+    /// Every item whose accepted patch is part of what the run made, in the order of the items.
     #[must_use]
     pub fn patched(&self) -> Vec<usize> {
-        (0..self.items.len()).filter(|ix| self.items[*ix].has_patch()).collect()
+        (0..self.items.len()).filter(|ix| self.items[*ix].has_patch() && !self.is_verdict(*ix)).collect()
     }
 }

@@ -6,7 +6,7 @@ use agora_core::decide::LeaseTerms;
 use agora_core::id::{Digest, Enc, Word};
 use agora_core::record::InputUse;
 use agora_core::registry::{Block, Lens, default_blocks};
-use agora_core::state::{ItemState, RunState};
+use agora_core::state::{ItemState, Rule, RunState};
 use agora_core::target::{Limits, Target};
 use agora_core::template::{AgoraVars, Template, add_answer, message_without_template};
 use agora_core::time::Time;
@@ -39,6 +39,8 @@ pub(crate) struct Assignment {
     pub(crate) stopping: bool,
     /// What it is told, or why it fails before it starts.
     pub(crate) content: Result<Box<Content>, Failure>,
+    /// Whether each of its outputs becomes an item: none may be left out then.
+    pub(crate) splits: bool,
 }
 
 /// What an attempt is told.
@@ -238,6 +240,7 @@ pub(crate) fn assign(
         handle: lease.started.as_ref().map(|started| started.handle.clone()),
         stopping: item.is_stopping(),
         content: content.map(Box::new),
+        splits: item.knobs.rule == Some(Rule::MapReduce),
     })
 }
 

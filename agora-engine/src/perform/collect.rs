@@ -67,6 +67,13 @@ async fn checked(world: &World, folder: &Path, assignment: &Assignment) -> Resul
         Status::NeedsInput => OutcomeWord::NeedsInput,
         Status::Cancelled => OutcomeWord::Cancelled,
     };
+    if assignment.splits
+        && word == OutcomeWord::Done
+        && let Some(left) = outcome.left_out.get("outputs")
+    {
+        let what = "each output becomes an item, and outputs were left out, which take regular files, 256 at most";
+        return Err(invalid(format!("{what}: {}", left.count)));
+    }
     let mut finish = blank(world, assignment, word);
     let finished = &mut finish.finished;
     match (&outcome.failure, outcome.status) {

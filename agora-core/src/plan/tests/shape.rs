@@ -326,6 +326,17 @@ fn an_approval_asks_a_person_and_takes_nothing_that_runs() {
         assert_eq!(found(&refused), [("plan-shape", at)]);
         well_formed(&refused);
     }
+    // Whoever waits for it may depend on it, and takes nothing from it.
+    let after = |how: Value| {
+        let mut item = json!({ "id": "after", "inputs": { "subagent": "code-edit" } });
+        item[how[0].as_str().unwrap()] = how[1].clone();
+        problems(&with(gated(right.clone()), "/items/-", item))
+    };
+    let gate = gated(right.clone())["items"][1]["id"].clone();
+    assert_eq!(after(json!(["depends_on", [gate.clone()]])), []);
+    let refused = after(json!(["needs", { "x": { "from": gate, "select": { "kind": "patch" } } }]));
+    assert_eq!(found(&refused), [("need-type", "/items/2/needs/x/from")]);
+    well_formed(&refused);
     let mut long = right;
     long["inputs"]["question"] = json!("x".repeat(QUESTION_BYTES_MAX));
     assert_eq!(problems(&gated(long.clone())), []);
