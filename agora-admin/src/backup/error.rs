@@ -11,8 +11,8 @@ pub enum BackupError {
     /// There is something under the file's name.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
-    /// The folder that is to become a home holds something.
-    #[error("{} is not empty", .0.display())]
+    /// What is to become a home is no folder, or holds something.
+    #[error("{} is no empty folder", .0.display())]
     NotEmpty(PathBuf),
     /// It is something else, or of a later version.
     #[error("{} is no backup that this version can read: {why}", .path.display())]

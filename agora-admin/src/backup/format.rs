@@ -23,6 +23,8 @@ pub(super) const STORE: &str = "store.db";
 pub(super) const FOLDERS: [&str; 2] = ["trust", "keys"];
 /// Where blobs lie.
 pub(super) const BLOBS: &str = "blobs/sha256";
+/// The longest name in them: with its folder it fits into a member's header, so that no member needs an extension.
+const KEY_NAME_BYTES_MAX: usize = 90;
 const CHUNK_BYTES: usize = 128 * 1024;
 
 /// One file, as it was when it was copied.
@@ -54,7 +56,7 @@ pub(super) struct Manifest {
 /// Whether a name may stand in `trust/` or `keys/`.
 pub(super) fn is_key_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
-    !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.bytes().all(plain)
+    !name.is_empty() && name.len() <= KEY_NAME_BYTES_MAX && !name.starts_with('.') && name.bytes().all(plain)
 }
 
 /// The blob that a member or a file below `blobs/sha256` is.
@@ -111,7 +113,8 @@ mod tests {
     #[test]
     fn only_parts_of_a_home_are_members() {
         let blob = format!("blobs/sha256/ab/{}", "0".repeat(62));
-        for path in ["agora.toml", "store.db", "registry/snapshot.note", "keys/log.key", "trust/run.vkey"] {
+        let longest = format!("trust/{}", "k".repeat(KEY_NAME_BYTES_MAX));
+        for path in ["agora.toml", "store.db", "registry/snapshot.note", "keys/log.key", "trust/run.vkey", &longest] {
             assert_eq!(Member::of(path), Some(Member::File), "{path}");
         }
         assert!(matches!(Member::of(&blob), Some(Member::Blob(_))));
@@ -130,6 +133,7 @@ mod tests {
             "blobs/sha256/AB/x",
             "./store.db",
             "manifest.json",
+            &format!("keys/{}", "k".repeat(KEY_NAME_BYTES_MAX + 1)),
         ] {
             assert_eq!(Member::of(path), None, "{path}");
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use agora_engine::home::FOLDERS;
 
-use super::format::{FORMAT, FORMAT_FILE, Fact, MANIFEST_FILE, Manifest, Member, TEXT_BYTES_MAX, copy};
+use super::format::{FORMAT, FORMAT_FILE, Fact, MANIFEST_FILE, Manifest, Member, STORE, TEXT_BYTES_MAX, copy};
 use super::{BackupError, TEMPORARY};
 
 /// A home that was restored.
@@ -37,7 +37,10 @@ pub fn restore(file: &Path, home: &Path) -> Result<Restored, BackupError> {
     match std::fs::read_dir(home).map(|mut entries| entries.next().is_some()) {
         Ok(false) => {}
         Ok(true) => return Err(BackupError::NotEmpty(home.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && home.symlink_metadata().is_err() => {}
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::NotFound) => {
+            return Err(BackupError::NotEmpty(home.to_owned()));
+        }
         Err(error) => return Err(BackupError::io(home)(error)),
     }
     let archive = File::open(file).map_err(BackupError::io(file))?;
@@ -56,7 +59,9 @@ pub fn restore(file: &Path, home: &Path) -> Result<Restored, BackupError> {
     File::open(making.path()).and_then(|folder| rustix::fs::syncfs(&folder).map_err(Into::into)).map_err(&failed)?;
     // Takes the place of an empty folder and of nothing else.
     std::fs::rename(making.path(), home).map_err(|error| match error.kind() {
-        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => BackupError::NotEmpty(home.to_owned()),
+        io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            BackupError::NotEmpty(home.to_owned())
+        }
         _ => failed(error),
     })?;
     let _named = making.keep();
@@ -87,7 +92,8 @@ impl Unpacking<'_> {
     fn all(mut self, archive: File) -> Result<Manifest, BackupError> {
         let mut archive = tar::Archive::new(io::BufReader::new(archive));
         let unreadable = |error: &io::Error| self.damaged(error.to_string());
-        let mut members = archive.entries().map_err(|error| unreadable(&error))?;
+        // Nothing that an extension says is taken: neither a longer name nor another size.
+        let mut members = archive.entries().map_err(|error| unreadable(&error))?.raw(true);
         let not_ours = |why: String| BackupError::Format { path: self.file.to_owned(), why };
         let first = members.next().ok_or_else(|| not_ours("it is empty".to_owned()))?;
         let mut first = first.map_err(|_| not_ours("it is no tar archive".to_owned()))?;
@@ -155,6 +161,9 @@ impl Unpacking<'_> {
     }
 
     fn compare(&self, manifest: &Manifest) -> Result<(), BackupError> {
+        if !self.files.contains_key(STORE) {
+            return Err(self.damaged(format!("{STORE} is not in it")));
+        }
         let names = || manifest.files.keys().chain(self.files.keys());
         if let Some(name) = names().find(|name| manifest.files.get(*name) != self.files.get(*name)) {
             return Err(self.damaged(format!("{name} is not what its manifest says")));

@@ -43,7 +43,7 @@ pub struct Made {
     pub blobs: u64,
     /// Their bytes.
     pub blob_bytes: u64,
-    /// Blobs that were left out since their bytes are not those of their names.
+    /// Blobs that were left out since they are no files, or their bytes not those of their names.
     pub damaged: Vec<Digest>,
 }
 
@@ -173,7 +173,10 @@ impl Backup {
         manifest.files.insert(STORE.to_owned(), fact);
         let mut damaged = Vec::new();
         for (digest, path) in blobs(home)? {
-            let Some(mut file) = open(&path)? else { continue };
+            let Some(mut file) = open(&path)? else {
+                damaged.push(digest);
+                continue;
+            };
             // Read once before it is written: a member cannot be taken back.
             let fact = copy(&mut file, &mut io::sink()).map_err(BackupError::io(&path))?;
             if fact.digest != digest {

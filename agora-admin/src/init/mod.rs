@@ -8,7 +8,7 @@
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use agora_core::error::{Class, Coded};
+use agora_core::error::{Class, Coded, Problem};
 use agora_core::record::KeyRecord;
 use agora_core::registry::RegistryError;
 use agora_core::registry::note::{NoteText, admin_key_name};
@@ -34,8 +34,8 @@ const CONFIG_TEXT: &str = include_str!("agora.toml");
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The folder is there and holds other things.
-    #[error("{} holds other things and no home of agora's", .0.display())]
-    Foreign(PathBuf),
+    #[error("{}", .0.message)]
+    Foreign(Problem),
     /// The home, or a folder in it, is not a folder or cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
@@ -96,7 +96,7 @@ impl Coded for InitError {
     }
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Foreign(_) => Some("name an empty folder, or one that is not there yet, with --home".to_owned()),
+            Self::Foreign(problem) => problem.hint.clone(),
             Self::Identity { .. } => Some(
                 "restore keys/ and trust/ from a backup: new keys would make all evidence of this home unverifiable"
                     .to_owned(),
@@ -106,7 +106,8 @@ impl Coded for InitError {
     }
     fn at(&self) -> Option<String> {
         match self {
-            Self::Foreign(path) | Self::Identity { path, .. } => Some(path.display().to_string()),
+            Self::Foreign(problem) => problem.at.clone(),
+            Self::Identity { path, .. } => Some(path.display().to_string()),
             _ => self.inner().and_then(Coded::at),
         }
     }
@@ -172,8 +173,10 @@ pub struct Options<'a> {
 pub fn prepare(home: &Path) -> Result<Vec<Step>, InitError> {
     let mut steps = Vec::new();
     let did = match Folder::open(home)? {
-        Some(_) if home::foreign(home).is_some() => return Err(InitError::Foreign(home.to_owned())),
-        Some(_) => close_to_others(home)?,
+        Some(_) => match home::foreign(home) {
+            Some(problem) => return Err(InitError::Foreign(problem)),
+            None => close_to_others(home)?,
+        },
         None => {
             make(home, true)?;
             Did::Made

@@ -166,3 +166,72 @@ fn a_damaged_blob_is_left_out_and_named() {
     let failed = failed(&env, &home);
     assert!(failed.len() == 1 && failed[0].contains(hex), "{failed:?}");
 }
+
+/// Blobs that are no files are left out and named; what was never one of a backup's members stands for nothing.
+#[test]
+fn links_and_extensions_are_no_members() {
+    let env = place();
+    let _done = submit(&env, "run", 1, &["--watch", "--timeout", "50"]);
+    let blobs = env.home().join("blobs/sha256");
+    let folder = std::fs::read_dir(&blobs).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap().path();
+    let blob = std::fs::read_dir(folder).unwrap().flatten().next().unwrap().path();
+    std::fs::rename(&blob, env.root().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(env.root().join("elsewhere"), &blob).unwrap();
+    let file = env.root().join("b.tar");
+    let said = admin(&env, &["backup", file.to_str().unwrap()]);
+    assert_eq!((said.code, said.stdout.contains("left out")), (Some(1), true), "{said:?}");
+
+    let good = std::fs::read(&file).unwrap();
+    let bad = env.root().join("bad.tar");
+    let refused = |from: &[u8], change: &dyn Fn(&mut tar::Header, &str) -> bool| {
+        let mut made = tar::Builder::new(Vec::new());
+        for member in tar::Archive::new(from).entries().unwrap() {
+            let member = member.unwrap();
+            let (mut header, name) = (member.header().clone(), member.path().unwrap().display().to_string());
+            if change(&mut header, &name) {
+                header.set_cksum();
+                made.append(&header, member).unwrap();
+            }
+        }
+        std::fs::write(&bad, made.into_inner().unwrap()).unwrap();
+        let home = env.root().join("home-of-bad");
+        let said = at(&env, &home, &["restore", bad.to_str().unwrap()]);
+        if said.code == Some(0) {
+            std::fs::remove_dir_all(home).unwrap();
+            return String::new();
+        }
+        said.fails(6)
+    };
+    assert_eq!(refused(&good, &|_, _| true), "");
+    let said = refused(&good, &|_, name| name != "store.db");
+    assert!(said.contains("store.db is not"), "{said}");
+    for kind in
+        [tar::EntryType::GNULongName, tar::EntryType::XHeader, tar::EntryType::Symlink, tar::EntryType::Directory]
+    {
+        let said = refused(&good, &|header, name| {
+            if name == "agora.toml" {
+                header.set_entry_type(kind);
+            }
+            true
+        });
+        assert!(said.contains("a member is no file"), "{kind:?}: {said}");
+    }
+}
+
+#[test]
+fn a_home_is_restored_into_nothing_but_an_empty_folder() {
+    let env = place();
+    let file = env.root().join("b.tar");
+    let _made = admin(&env, &["backup", file.to_str().unwrap()]).ok();
+    let [plain, dangling, empty] = ["plain", "dangling", "empty"].map(|name| env.root().join(name));
+    std::fs::write(&plain, "mine").unwrap();
+    std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+    std::fs::create_dir(&empty).unwrap();
+    for home in [&plain, &dangling] {
+        let said = at(&env, home, &["restore", file.to_str().unwrap()]).fails(6);
+        assert!(said.contains("home-not-empty"), "{said}");
+    }
+    assert_eq!(std::fs::read(&plain).unwrap(), b"mine");
+    let _made = at(&env, &empty, &["restore", file.to_str().unwrap()]).ok();
+    assert_eq!(failed(&env, &empty), [""; 0]);
+}
