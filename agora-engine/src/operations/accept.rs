@@ -1,21 +1,21 @@
 //! The acceptance of a plan: everything is found out first, then one transaction makes the run.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use agora_core::decide;
-use agora_core::error::{Class, Coded as _, Problem};
+use agora_core::error::{Class, Problem};
 use agora_core::id::{Digest, Enc, RunId, Word};
 use agora_core::limits::REQUEST_ID_BYTES_MAX;
-use agora_core::plan::{self, Item, Parsed, Pattern, Plan, Resolved, Select, WorkspaceRef, overview};
+use agora_core::plan::{self, Item, Parsed, Pattern, Plan, Resolved, Select, overview};
 use agora_core::record::{
     AddedItem, AddedNeed, BaseRef, BudgetRef, GrowthCause, InputUse, NamedRef, RegistryRef, RunOpened, TargetRef,
 };
 use agora_core::seam::BlobStore;
-use agora_tree::{git_tree_id, read_base};
 
 use serde_json::Value;
 
+use super::base::check_place;
 use super::call::Call as _;
 use super::facts::ProblemRow;
 use super::submit::{DryRun, ResolvedRow, SubmitArgs, SubmitReply};
@@ -128,7 +128,7 @@ impl Engine {
         caller: &Caller,
         parsed: &Parsed,
         current: &Current,
-    ) -> Result<(Vec<Resolved>, Option<PathBuf>), OpError> {
+    ) -> Result<(Vec<Resolved>, Option<String>), OpError> {
         let surroundings = current.surroundings(&parsed.to_look_up(), &self.config, self.blobs.as_ref()).await?;
         let (mut problems, resolved) = match plan::check(parsed, &surroundings) {
             Ok(resolved) => (Vec::new(), resolved),
@@ -138,7 +138,7 @@ impl Engine {
             Some(workspace) if surroundings.workspaces.contains(&workspace.name) => {
                 match self.place(caller, workspace) {
                     Ok(place) => {
-                        problems.extend(check_place(&place, workspace));
+                        problems.extend(check_place(Path::new(&place), workspace));
                         Some(place)
                     }
                     Err(problem) => {
@@ -150,23 +150,6 @@ impl Engine {
             Some(_) | None => None,
         };
         if problems.is_empty() { Ok((resolved, place)) } else { Err(OpError { problems }) }
-    }
-
-    /// The folder of a workspace.
-    fn place(&self, caller: &Caller, workspace: &WorkspaceRef) -> Result<PathBuf, Problem> {
-        let folder = match self.config.workspaces.get(&workspace.name) {
-            Some(registered) => registered.path.clone(),
-            None => caller.cwd.clone().ok_or_else(|| {
-                Problem::new(Class::Caller, "workspace-unknown", "there is no current folder that cwd could stand for")
-                    .at("/workspace/name")
-                    .hint("name a registered workspace")
-            })?,
-        };
-        folder.canonicalize().map_err(|error| {
-            Problem::new(Class::Operator, "workspace-path", format!("the workspace {}: {error}", workspace.name))
-                .at("/workspace/name")
-                .hint("see [workspaces] in agora.toml")
-        })
     }
 
     pub(super) async fn target_warnings(&self, resolved: &[Resolved]) -> Vec<ProblemRow> {
@@ -191,7 +174,7 @@ impl Engine {
         plan: Plan,
         resolved: &[Resolved],
         current: &Current,
-        place: Option<PathBuf>,
+        place: Option<String>,
         mut reply: SubmitReply,
         with: With<'_>,
     ) -> Result<SubmitReply, OpError> {
@@ -214,7 +197,7 @@ impl Engine {
             });
         }
         let base = match (&plan.workspace, &place) {
-            (Some(workspace), Some(place)) => Some(self.read_base(place, workspace).await?),
+            (Some(workspace), Some(place)) => Some(self.read_base(Path::new(place), workspace).await?),
             _ => None,
         };
         self.blobs.put(&plan_bytes).await?;
@@ -227,14 +210,7 @@ impl Engine {
         reply.run_id = Some(id.to_string());
         reply.state = "open".to_owned();
         reply.next = next(&id);
-        let new = NewRun {
-            id: id.clone(),
-            plan,
-            plan_bytes,
-            place: place.map(|place| place.to_string_lossy().into_owned()),
-            opened,
-            records,
-        };
+        let new = NewRun { id: id.clone(), plan, plan_bytes, place, opened, records };
         let beside = match with {
             With::Nothing => Beside::Nothing,
             With::Request(request, digest) => {
@@ -374,64 +350,6 @@ impl Engine {
             retain_days: self.config.retain_days,
         })
     }
-
-    /// The base tree of a workspace: from the cache, or read now.
-    async fn read_base(&self, place: &Path, workspace: &WorkspaceRef) -> Result<BaseRef, OpError> {
-        let name = Enc::encode(workspace.name.as_str());
-        if !workspace.dirty
-            && let Ok((git_tree, commit)) = git_tree_id(place, &workspace.rev)
-        {
-            let wanted = git_tree.clone();
-            let cached = self
-                .journal
-                .call(move |ledger| {
-                    let Some(tree) = ledger.tree_of_git(&wanted)? else { return Ok(None) };
-                    Ok(ledger.pack_of(&tree)?.map(|(pack, _)| (tree, pack)))
-                })
-                .await?;
-            if let Some((tree, pack)) = cached
-                && self.blobs.keep(&tree).await?
-                && self.blobs.keep(&pack).await?
-            {
-                return Ok(BaseRef { workspace: name, tree, commit: Some(Enc::encode(&commit)), dirty: false });
-            }
-        }
-        let folder = self.home.join("trees");
-        std::fs::create_dir_all(&folder).map_err(|error| disk(&error))?;
-        let pack_path = folder.join(format!("reading-{}", uuid::Uuid::now_v7().simple()));
-        let read = self.read_base_into(place, workspace, &pack_path).await;
-        // Its bytes are a blob by now, or of no use.
-        let _ = std::fs::remove_file(&pack_path);
-        let base = read?;
-        let tree = base.tree.digest()?;
-        Ok(BaseRef { workspace: name, tree, commit: base.commit.as_deref().map(Enc::encode), dirty: base.dirty })
-    }
-
-    async fn read_base_into(
-        &self,
-        place: &Path,
-        workspace: &WorkspaceRef,
-        pack_path: &Path,
-    ) -> Result<agora_tree::BaseTree, OpError> {
-        let (place, rev, dirty, to) = (place.to_owned(), workspace.rev.clone(), workspace.dirty, pack_path.to_owned());
-        let base = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::create_new(&to).map_err(|error| disk(&error))?;
-            let mut pack = std::io::BufWriter::new(file);
-            let base = read_base(&place, &rev, dirty, &mut pack)?;
-            std::io::Write::flush(&mut pack).map_err(|error| disk(&error))?;
-            Ok::<_, OpError>(base)
-        })
-        .await
-        .map_err(|error| internal(&error))??;
-        let manifest = base.tree.to_manifest()?;
-        let tree = self.blobs.put(&manifest).await?;
-        let (pack, pack_bytes) = self.blobs.put_file(pack_path).await?;
-        let git_tree = base.git_tree.clone();
-        self.journal
-            .call(move |ledger| ledger.transact(|tx| tx.put_tree(&tree, &pack, pack_bytes, git_tree.as_deref())))
-            .await?;
-        Ok(base)
-    }
 }
 
 /// Puts what people will be asked where they and the log's readers find it.
@@ -440,19 +358,6 @@ pub(crate) async fn put_questions(items: &[Item], blobs: &dyn BlobStore) -> Resu
         blobs.put(&approval.to_bytes()?).await?;
     }
     Ok(())
-}
-
-/// What of a workspace can be told without reading it.
-fn check_place(place: &Path, workspace: &WorkspaceRef) -> Option<Problem> {
-    let is_repository = place.join(".git").exists() || place.join("HEAD").is_file();
-    if workspace.dirty || !is_repository {
-        return None;
-    }
-    git_tree_id(place, &workspace.rev).err().map(|error| {
-        let mut problem = error.problem();
-        problem.at = Some("/workspace/rev".to_owned());
-        problem
-    })
 }
 
 /// What a plan is accepted with.

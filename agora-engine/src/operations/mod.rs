@@ -8,6 +8,7 @@ mod address;
 mod answer;
 mod approve;
 mod audit;
+mod base;
 mod call;
 mod caller;
 mod cancel;
