@@ -65,14 +65,17 @@ pub const PLAN_CYCLES_MAX: usize = 10;
 /// Items of one cycle named in its message; a longer cycle shows its first and last ones and how many lie between.
 pub const CYCLE_ITEMS_SHOWN_MAX: usize = 100;
 
+// Outcomes.
+
+/// Outputs of an attempt: what a person looks through, an outcome lists, and a map-reduce turns into items.
+pub const OUTPUTS_MAX: usize = 256;
+
 // Patterns: what a run may grow by itself (`docs/patterns.md`).
 
 /// Fixes of one gate, or rounds of reviews after the first: what ten fixes in a row do not mend needs a person.
 pub const FIX_ATTEMPTS_MAX: u64 = 10;
 /// The same unless the plan says otherwise.
 pub const FIX_ATTEMPTS_DEFAULT: u64 = 1;
-/// Outputs of one splitter: each becomes an item, and the item that joins them names them all.
-pub const MAP_ITEMS_MAX: usize = 1_000;
 /// Reviewers of one item: more than any team asks.
 pub const REVIEWERS_MAX: usize = 16;
 /// Items of a plan that carry a pattern: each is looked at when it ends, with all that it may add.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use agora_core::limits::OUTPUTS_MAX;
 use agora_core::path::{self, Scope};
 use agora_core::tree::TreePath;
 use agora_core::worker::{Failure, OutputReport};
@@ -16,8 +17,6 @@ use crate::failure::broke;
 use crate::left_out::{Counts, Why};
 use crate::walk::{Found, Next, Visitor, unreadable, walk};
 
-/// Most outputs of an attempt: what a person looks through, and an outcome lists.
-pub(crate) const OUTPUTS_MAX: usize = 256;
 /// Longest output, in MiB, unless the operator granted less.
 pub(crate) const OUTPUT_MIB_MAX: u64 = 100;
 
@@ -142,12 +141,12 @@ mod tests {
 
     #[test]
     fn the_number_of_outputs_passes_at_its_boundary_and_not_beyond() {
-        for (made, over) in [(256, 0), (257, 1)] {
+        for (made, over) in [(OUTPUTS_MAX, 0), (OUTPUTS_MAX + 1, 1)] {
             let (outputs, left_out, _) = collected(
                 |root| (0..made).for_each(|n| root.create(format!("{n:03}").as_bytes(), 0o644, b"x").unwrap()),
                 10,
             );
-            assert_eq!(outputs.len(), 256);
+            assert_eq!(outputs.len(), OUTPUTS_MAX);
             assert_eq!(left_out.into_report().get("outputs").map_or(0, |left| left.count), over);
         }
     }

@@ -49,6 +49,7 @@ fn command(run: &str, diagnosis: &Diagnosis) -> Option<String> {
         "question-open" => "agora-admin status --view inbox".to_owned(),
         "held" => format!("agora-admin release {run}"),
         "no-driver" => "agora-admin serve".to_owned(),
+        "queue-gone" => "put the queue back into agora.toml, then agora-admin serve".to_owned(),
         "target-down" | "not-logged" => "agora-admin doctor".to_owned(),
         "stop-unverified" => match diagnosis.evidence.first()?.split_once(": ") {
             Some((item, _)) => format!("agora-admin force-resolve {run} {item} --reason WHY, once nothing of it runs"),

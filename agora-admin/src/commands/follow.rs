@@ -107,8 +107,16 @@ pub(super) async fn to_the_end(
     let mut signals = Signals::listen()?;
     let caller = context.caller()?;
     let driver = engine.drive();
-    let mut follow =
-        Follow { context, engine, caller: &caller, run: run.to_owned(), cursor: from, live: None, waits_for: None };
+    let mut follow = Follow {
+        context,
+        engine,
+        caller: &caller,
+        run: run.to_owned(),
+        cursor: from,
+        live: None,
+        quiet: false,
+        waits_for: None,
+    };
     if context.out.is_live() {
         follow.live = Some(Live::start(&context.out));
     }
@@ -131,7 +139,9 @@ struct Follow<'a> {
     run: String,
     cursor: Option<String>,
     live: Option<Live>,
-    /// What it was last told that the run waits for.
+    /// Whether nothing happened since it was last looked at what the run waits for.
+    quiet: bool,
+    /// What was last told that the run waits for.
     waits_for: Option<String>,
 }
 
@@ -144,7 +154,7 @@ impl Follow<'_> {
             let patience = sealing.unwrap_or(patience);
             let wait = if first { Duration::ZERO } else { patience.left() };
             let Some(reply) = self.next(signals, wait).await? else { return Ok(Ended::Interrupted) };
-            let is_quiet = !first && reply.events.is_empty();
+            self.quiet = !first && reply.events.is_empty();
             first = false;
             self.cursor = Some(reply.cursor.clone());
             self.tell(&reply.events).await?;
@@ -168,7 +178,7 @@ impl Follow<'_> {
             if patience.left().is_zero() {
                 return Ok(Ended::TimedOut);
             }
-            if is_quiet && self.live.is_none() && !moves(&row) {
+            if self.quiet && self.live.is_none() && !moves(&row) {
                 self.tell_what_it_waits_for().await?;
             }
         }
@@ -196,7 +206,7 @@ impl Follow<'_> {
 
     /// Waits for the next events; `None` when this process is asked to end.
     async fn next(&mut self, signals: &mut Signals, wait: Duration) -> Result<Option<WatchReply>, Failure> {
-        let most = if self.waits_for.is_none() { QUIET_SECONDS } else { WAIT_SECONDS };
+        let most = if self.quiet { WAIT_SECONDS } else { QUIET_SECONDS };
         let seconds = u32::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(most).min(most);
         let args = WatchArgs {
             run_ids: Some(vec![self.run.clone()]),
@@ -338,6 +348,7 @@ async fn over(page: &mut Page, engine: &Engine, caller: &Caller, row: &RunRow, l
     page.line(rows::run_line(row));
     let run = &row.run_id;
     page.next(match row.state.as_str() {
+        _ if row.collected.is_some() => format!("agora-admin audit {run}"),
         "done" if made_patch(engine, caller, run).await? => {
             format!("agora-admin result {run}, then agora-admin apply {run}")
         }

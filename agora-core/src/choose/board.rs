@@ -214,8 +214,11 @@ impl Board {
             }
         }
         if why.is_empty() && self.free_slots(&run.opened.queue, capacity) == 0 {
-            let concurrency = capacity.queues.get(&run.opened.queue).copied().unwrap_or(0);
-            why.push(Blocked::Slot { queue: run.opened.queue.clone(), concurrency });
+            let queue = run.opened.queue.clone();
+            why.push(match capacity.queues.get(&queue) {
+                Some(&concurrency) => Blocked::Slot { queue, concurrency },
+                None => Blocked::QueueGone { queue },
+            });
         }
         why
     }

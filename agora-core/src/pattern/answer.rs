@@ -36,7 +36,7 @@ pub enum StuckReason {
     GateRed,
     /// An output of the splitter has a name that no id can be made of.
     OutputName,
-    /// The splitter has more outputs than [`crate::limits::MAP_ITEMS_MAX`].
+    /// The splitter has more outputs than [`crate::limits::OUTPUTS_MAX`].
     OutputsMany,
     /// Too few reviewers are green, and there is no further round.
     QuorumRejected,

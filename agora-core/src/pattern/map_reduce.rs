@@ -4,14 +4,14 @@ use serde_json::json;
 
 use super::answer::{Case, StuckReason, id};
 use crate::id::ItemId;
-use crate::limits::MAP_ITEMS_MAX;
+use crate::limits::OUTPUTS_MAX;
 use crate::plan::{Item, MapReduce, Need, Select};
 
 /// What follows a splitter that is done. An untrusted worker named the outputs: a name that no id can be made of stops the
 /// pattern, and none of them is worked on.
 pub(super) fn answer(case: &Case<'_>, of: &MapReduce) -> Result<Vec<Item>, StuckReason> {
     let outputs = case.ended.accepted.as_ref().map(|accepted| accepted.outputs.as_slice()).unwrap_or_default();
-    if outputs.len() > MAP_ITEMS_MAX {
+    if outputs.len() > OUTPUTS_MAX {
         return Err(StuckReason::OutputsMany);
     }
     let splitter = &case.item.id;

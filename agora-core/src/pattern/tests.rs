@@ -311,7 +311,7 @@ fn outputs_that_no_id_can_be_made_of_stop_the_pattern_and_nothing_else() {
         play.end("other", Report::Done);
         assert_eq!(play.word(), "failed", "{name}");
     }
-    let many: Vec<String> = (0..=crate::limits::MAP_ITEMS_MAX).map(|n| format!("{n:05}")).collect();
+    let many: Vec<String> = (0..=crate::limits::OUTPUTS_MAX).map(|n| format!("{n:05}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for (outputs, wanted) in [(&many[..], "split: outputs-many"), (&many[1..], "map-00001")] {
         let mut play = Play::new(QueuePattern::MapReduce, vec![splitter()]);

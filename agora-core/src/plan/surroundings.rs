@@ -34,6 +34,17 @@ pub struct Surroundings {
     pub known: Known,
 }
 
+impl Surroundings {
+    /// The same for what an open run gets more of: the queue and the workspace that it was accepted with count, whatever
+    /// became of the configuration.
+    #[must_use]
+    pub fn of_run(mut self, run: &Plan) -> Self {
+        self.queues.insert(run.queue.clone());
+        self.workspaces.extend(run.workspace.iter().map(|workspace| workspace.name.clone()));
+        self
+    }
+}
+
 /// Every name of the registry, by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Known {

@@ -23,6 +23,11 @@ pub enum Blocked {
         /// How many slots it has.
         concurrency: u64,
     },
+    /// The run's queue is not configured any more.
+    QueueGone {
+        /// The queue.
+        queue: Enc,
+    },
     /// Another attempt holds a lock, or waits for it longer.
     Lock {
         /// The key.

@@ -110,7 +110,8 @@ impl Engine {
             growth.parsed = plan::arrange(growth.parsed, &BTreeMap::new());
             let (registry, blobs) = (&seen.registry, self.blobs.as_ref());
             let bound = self.hub.current().await?.bound(registry.digest, registry.note, blobs).await?;
-            let surroundings = bound.surroundings(&growth.parsed.to_look_up(), &self.config, blobs).await?;
+            let surroundings =
+                bound.surroundings(&growth.parsed.to_look_up(), &self.config, blobs).await?.of_run(&seen.plan);
             let resolved = plan::check(&growth.parsed, &surroundings).map_err(|problems| OpError { problems })?;
             reply.warnings = growth.parsed.warnings.iter().map(Into::into).collect();
             reply.warnings.extend(self.target_warnings(&resolved).await);

@@ -126,6 +126,7 @@ pub(super) fn blocked_text(blocked: &Blocked) -> String {
         }
         Blocked::NoDriver => "driver: no process has taken the run up yet".to_owned(),
         Blocked::Slot { queue, concurrency } => format!("slot: all {concurrency} of the queue {queue} are taken"),
+        Blocked::QueueGone { queue } => format!("queue gone: {queue} is not in agora.toml any more"),
         Blocked::Lock { key, run, item } => format!("lock: {key} is held by {item} of the run {run}"),
         Blocked::BackOff { until } => format!("back-off: until {until}"),
         Blocked::Hold => "hold: the run is held".to_owned(),

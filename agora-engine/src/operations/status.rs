@@ -93,7 +93,7 @@ pub struct InboxRow {
 /// Why nothing happens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Diagnosis {
-    /// A stable code: `nothing-wrong`, `all-done`, `cancelled`, `question-open`, `held`, `no-driver`, `target-down`, `lock-held`,
+    /// A stable code: `nothing-wrong`, `all-done`, `cancelled`, `question-open`, `held`, `no-driver`, `target-down`, `queue-gone`, `lock-held`,
     /// `back-off`, `open-ended`, `slots-full`, `stopping`, `stop-unverified`, `pattern-failed`, `failed`.
     pub likely_issue: String,
     /// What shows it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use agora_core::canon;
 use agora_core::decide::Finish;
 use agora_core::id::{Digest, Enc, Word};
+use agora_core::limits::OUTPUTS_MAX;
 use agora_core::patch::{Context, Patch, PatchLimits, policy};
 use agora_core::path::{Scope, check_set};
 use agora_core::record::{OutcomeWord, OutputArtifact, PatchArtifact, TruncatedArtifact, UsageCount, VerifyFact};
@@ -23,8 +24,6 @@ use super::left::{self, Refused, aside, invalid, read};
 
 /// The longest patch or draft, in bytes: the most that a target may allow.
 const PATCH_BYTES_MAX: u64 = 64 << 20;
-/// The most outputs.
-const OUTPUTS_MAX: usize = 256;
 /// The longest log, in bytes: what the worker keeps, with room for its own lines.
 const LOG_BYTES_MAX: u64 = 64 << 20;
 /// The most models an outcome may name.
@@ -71,8 +70,10 @@ async fn checked(world: &World, folder: &Path, assignment: &Assignment) -> Resul
         && word == OutcomeWord::Done
         && let Some(left) = outcome.left_out.get("outputs")
     {
-        let what = "each output becomes an item, and outputs were left out, which take regular files, 256 at most";
-        return Err(invalid(format!("{what}: {}", left.count)));
+        return Err(invalid(format!(
+            "each output becomes an item, and outputs were left out, which take regular files, {OUTPUTS_MAX} at most: {}",
+            left.count
+        )));
     }
     let mut finish = blank(world, assignment, word);
     let finished = &mut finish.finished;

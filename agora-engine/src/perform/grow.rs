@@ -65,7 +65,7 @@ async fn checked(
     }
     let growth = plan::growth_of(&answer.items, plan);
     let bound = current.bound(registry.digest, registry.note, blobs).await?;
-    let surroundings = bound.surroundings(&growth.parsed.to_look_up(), config, blobs).await?;
+    let surroundings = bound.surroundings(&growth.parsed.to_look_up(), config, blobs).await?.of_run(plan);
     let resolved = plan::check(&growth.parsed, &surroundings).map_err(|problems| OpError { problems })?;
     put_questions(&growth.parsed.plan.items, blobs).await?;
     let source = Enc::encode(answer.source.as_str());

@@ -17,13 +17,14 @@ use serde_json::{Value, json};
 use crate::common::{HandClock, Home, caller, item, plan, submit, wait_end, within};
 
 /// Every cause that a run which is not over can have.
-const CAUSES: [&str; 11] = [
+const CAUSES: [&str; 12] = [
     "question-open",
     "held",
     "no-driver",
     "not-logged",
     "stop-unverified",
     "target-down",
+    "queue-gone",
     "stopping",
     "lock-held",
     "back-off",

@@ -227,6 +227,43 @@ async fn a_run_that_grew_by_itself_goes_on_after_a_crash_and_adds_nothing_twice(
     driver.stop().await;
 }
 
+/// What a run was accepted with stays, whatever becomes of the configuration.
+#[tokio::test]
+async fn a_run_keeps_its_pattern_when_its_queue_is_gone_from_the_configuration() {
+    let home = Home::with(failing(&["test"])).await;
+    let test = ItemId::new("test").unwrap();
+    home.compute.hold(&test);
+    let first = home.open().await;
+    let driver = first.drive();
+    submit(&first, in_queue("pipeline", vec![gate("test"), item("ship", &[])])).await;
+    within(home.compute.wait_started(&test)).await;
+    drop((driver, first));
+    let config = home.path().join("agora.toml");
+    let whole = std::fs::read_to_string(&config).unwrap();
+    let text = whole.replace("[queues.pipeline]\npattern = \"pipeline\"\n", "");
+    std::fs::write(&config, text).unwrap();
+    let second = home.open().await;
+    let mut refused = in_queue("pipeline", vec![item("a", &[])]);
+    refused["id"] = json!("late");
+    assert_eq!(try_submit(&second, refused).await.unwrap_err().first().code, "queue-unknown");
+    let driver = second.drive();
+    home.compute.release(&test);
+    within(async {
+        while issue(&second, View::Diagnose).await.0 != "queue-gone" {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(added(&home).len(), 2, "the gate was answered");
+    driver.stop().await;
+    drop(second);
+    std::fs::write(&config, whole).unwrap();
+    let third = home.open().await;
+    let driver = third.drive();
+    assert_eq!(wait_end(&third, &["run"]).await[0].state, "done");
+    driver.stop().await;
+}
+
 /// What patterns will add is checked before anything runs; and the catalog tells which queue has which.
 #[tokio::test]
 async fn a_plan_for_a_pattern_is_checked_whole() {
