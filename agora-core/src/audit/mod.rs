@@ -6,10 +6,14 @@
 //! | [`chain`] | `prev`, the head of a journal, and the check of its entries' frame | `docs/audit.md` §3 |
 //! | [`note`] | signed texts and the keys that verify them | C2SP signed-note |
 //! | [`checkpoint`] | origin, size and root of a journal as a note | C2SP tlog-checkpoint |
+//! | [`bundle`] | all that checking a run or the log takes, in one file | `docs/audit.md` §8 |
+//! | [`verify`] | the checks of a bundle, and the report | `docs/audit.md` §9, §10 |
 //!
 //! Everything is a pure function of bytes. Private keys, storage and the typed records are elsewhere.
 
+pub mod bundle;
 pub mod chain;
 pub mod checkpoint;
 pub mod merkle;
 pub mod note;
+pub mod verify;
