@@ -6,12 +6,14 @@
 //! | [`chain`] | `prev`, the head of a journal, and the check of its entries' frame | `docs/audit.md` §3 |
 //! | [`note`] | signed texts and the keys that verify them | C2SP signed-note |
 //! | [`checkpoint`] | origin, size and root of a journal as a note | C2SP tlog-checkpoint |
+//! | [`history`] | every key that the log ever named, and its window | `docs/audit.md` |
 //! | [`policy`] | whose keys an auditor believes, and where | TOML, `docs/audit.md` |
 //!
-//! Everything is a pure function of bytes. Private keys, storage and the typed records are elsewhere.
+//! Everything is a pure function of bytes and records. Private keys and storage are elsewhere.
 
 pub mod chain;
 pub mod checkpoint;
+pub mod history;
 pub mod merkle;
 pub mod note;
 pub mod policy;
