@@ -101,6 +101,12 @@ pub const BUNDLE_BYTES_MAX: u64 = 4 << 30;
 pub const BUNDLE_ENTRIES_MAX: u64 = 4_000_000;
 /// Bytes of a statement: one lists at most the inputs and outputs of an item.
 pub const STATEMENT_BYTES_MAX: u64 = 16 << 20;
+// Trust policies: what an auditor hands in.
+
+/// Bytes of a trust policy: a thousand rows of each kind fit, a mistaken file does not.
+pub const POLICY_BYTES_MAX: usize = 1 << 20;
+/// Rows of one kind in a trust policy: a key rotated every week for twenty years.
+pub const POLICY_ROWS_MAX: usize = 1_000;
 
 // The engine: what runs and how long it may take.
 

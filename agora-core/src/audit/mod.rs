@@ -8,12 +8,16 @@
 //! | [`checkpoint`] | origin, size and root of a journal as a note | C2SP tlog-checkpoint |
 //! | [`bundle`] | all that checking a run or the log takes, in one file | `docs/audit.md` §8 |
 //! | [`verify`] | the checks of a bundle, and the report | `docs/audit.md` §9, §10 |
+//! | [`history`] | every key that the log ever named, and its window | `docs/audit.md` |
+//! | [`policy`] | whose keys an auditor believes, and where | TOML, `docs/audit.md` |
 //!
-//! Everything is a pure function of bytes. Private keys, storage and the typed records are elsewhere.
+//! Everything is a pure function of bytes and records. Private keys and storage are elsewhere.
 
 pub mod bundle;
 pub mod chain;
 pub mod checkpoint;
+pub mod history;
 pub mod merkle;
 pub mod note;
 pub mod verify;
+pub mod policy;
