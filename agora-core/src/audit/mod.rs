@@ -12,6 +12,10 @@
 //! | [`policy`] | whose keys an auditor believes, and where | TOML, `docs/audit.md` |
 //!
 //! Everything is a pure function of bytes and records. Private keys and storage are elsewhere.
+//! | [`dsse`] | envelopes, and the keys that verify them | DSSE protocol and envelope v1.0.0 |
+//! | [`statement`] | what is signed of one accepted item, from the records of its run | in-toto Statement v1 |
+//!
+//! Everything is a pure function. Private keys, storage and, but for statements, the typed records are elsewhere.
 
 pub mod bundle;
 pub mod chain;
@@ -21,3 +25,7 @@ pub mod merkle;
 pub mod note;
 pub mod verify;
 pub mod policy;
+pub mod dsse;
+pub mod merkle;
+pub mod note;
+pub mod statement;
