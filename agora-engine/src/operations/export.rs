@@ -4,21 +4,23 @@
 //! seal, and nothing of when or where it was exported.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use agora_core::audit::bundle::{
     ArtifactPart, B64, BUNDLE_FORMAT, Bundle, BundleKey, FromSize, InLog, Kind, LogBundle, LogManifest, LogPart,
     RegistryPart, RunBundle, RunManifest, WholeLog,
 };
 use agora_core::audit::checkpoint::Checkpoint;
-use agora_core::audit::dsse::Envelope;
 use agora_core::audit::merkle::{consistency_proof, inclusion_proof};
-use agora_core::audit::policy::history;
+use agora_core::audit::history::KeyHistory;
+use agora_core::audit::policy::KeyRole;
 use agora_core::audit::verify::signers;
 use agora_core::error::{Class, Problem};
 use agora_core::id::{Digest, Enc, Hash, RunId, Word};
 use agora_core::limits::BUNDLE_BYTES_MAX;
 use agora_core::record::{Entry, LogEntry, LogRecord, Record, RunOpened};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::accept::internal;
 use super::{Caller, OpError};
@@ -143,20 +145,32 @@ impl Engine {
 
     /// Every key that this home ever had, as far as log and `trust/` say.
     async fn candidates(&self) -> Result<Vec<BundleKey>, OpError> {
-        let origin = self.keys.origin().to_string();
-        let entries = self.journal.call(|ledger| ledger.log_from(0)).await?.0;
-        let entries: Vec<LogEntry> =
-            entries.iter().filter_map(|(bytes, _)| LogEntry::from_bytes(bytes).ok()).collect();
-        let mut found: BTreeMap<(String, String), BundleKey> = BTreeMap::new();
-        for key in history(&origin, &entries).keys {
-            let key = key.key;
+        let mut history = KeyHistory::new(self.keys.origin().as_str());
+        for (bytes, _) in self.journal.call(|ledger| ledger.log_from(0)).await?.0 {
+            if let Ok(entry) = LogEntry::from_bytes(&bytes) {
+                // A record that does not hold is the verifier's to tell.
+                let _refused = history.learn(entry.seq, &entry.record);
+            }
+        }
+        let mut found = BTreeMap::new();
+        for known in history.keys() {
             let row = BundleKey {
-                alg: word(key.key.alg())?,
-                key: key.key.base64(),
-                name: Enc::encode(&key.name),
-                role: word(key.role.as_str())?,
+                alg: word(known.key.key.alg())?,
+                key: known.key.key.base64(),
+                name: Enc::encode(&known.key.name),
+                role: word(known.key.role.as_str())?,
             };
-            found.insert((key.name.clone(), row.key.clone()), row);
+            found.insert((row.name.clone(), row.key.clone()), row);
+        }
+        // The log does not name the registry's first key.
+        for key in trusted(&self.home, KeyRole::RegistryAdmin.as_str())? {
+            let row = BundleKey {
+                alg: word("ed25519")?,
+                key: STANDARD.encode(key.public_key),
+                name: Enc::encode(&key.name),
+                role: word(KeyRole::RegistryAdmin.as_str())?,
+            };
+            found.insert((row.name.clone(), row.key.clone()), row);
         }
         Ok(found.into_values().collect())
     }

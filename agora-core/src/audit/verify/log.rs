@@ -9,6 +9,7 @@ use super::known::{Known, Told};
 use super::story::Story;
 use crate::audit::bundle::{FromSize, InLog, LogPart, WholeLog};
 use crate::audit::checkpoint::Checkpoint;
+use crate::audit::history::KeyHistory;
 use crate::audit::merkle::{leaf_hash, root, verify_consistency, verify_inclusion};
 use crate::audit::policy::{KeyRole, Policy};
 use crate::id::{Hash, RunId};
@@ -203,8 +204,11 @@ impl TheLog {
                 _ => {}
             }
         }
-        for problem in history(origin, entries).1 {
-            checks.fail(Code::KeyRotation, format!("log entry {}", problem.seq), problem.detail);
+        let mut keys = KeyHistory::new(origin);
+        for entry in entries {
+            if let Err(error) = keys.learn(entry.seq, &entry.record) {
+                checks.error(&error, format!("log entry {}", entry.seq));
+            }
         }
         let rotated = entries.iter().filter(|entry| matches!(entry.record, LogRecord::KeyRotated { .. })).count();
         checks.judge(Code::KeyRotation, rotated as u64);
@@ -336,12 +340,4 @@ fn vouch(seq: u64, place: &LogPlace, origin: &str, log: &mut TheLog, known: &mut
         speak(known, &told.keys, place.size, &at, checks);
     }
     log.needs(place.size, &place.root, &at, checks);
-}
-
-struct TmpProblem {
-    seq: u64,
-    detail: String,
-}
-fn history(_: &str, _: &[LogEntry]) -> ((), Vec<TmpProblem>) {
-    ((), Vec::new())
 }
