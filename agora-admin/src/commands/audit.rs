@@ -1,8 +1,12 @@
-//! `audit`: verify the evidence of a run.
+//! `audit`: verify the evidence of a run, and hand out its signed statements.
+
+use std::path::PathBuf;
 
 use agora_engine::operations::{AuditArgs, AuditReply};
+use serde::Serialize;
 
 use super::rows;
+use super::statements::{self, Written};
 use crate::cli::Context;
 use crate::error::{Doing as _, Exit, Failure};
 use crate::output::{Cell, Line, Page, Style};
@@ -10,7 +14,7 @@ use crate::output::{Cell, Line, Page, Style};
 /// The arguments of `audit`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 verified, 1 a check failed, 2 nothing wrong so far but the run is not sealed yet\n\nExamples:\n  agora-admin audit RUN\n  agora-admin audit RUN --full --format json"
+    after_help = "Exit codes: 0 verified, 1 a check failed, 2 nothing wrong so far but the run is not sealed yet\n\nExamples:\n  agora-admin audit RUN\n  agora-admin audit RUN --full --format json\n  agora-admin audit RUN --statements ./evidence"
 )]
 pub(crate) struct Args {
     /// The run: its id or a unique prefix
@@ -18,18 +22,49 @@ pub(crate) struct Args {
     /// Show every check, not the failed ones alone
     #[arg(long)]
     full: bool,
+    /// Write the signed statement of each accepted item into this folder, for in-toto tools and cosign
+    #[arg(long, value_name = "DIR")]
+    statements: Option<PathBuf>,
 }
 
-/// Verifies the evidence of a run.
+#[derive(Serialize)]
+struct Reply {
+    #[serde(flatten)]
+    audit: AuditReply,
+    /// The files that were written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statements: Option<Vec<Written>>,
+}
+
+/// Verifies the evidence of a run. Its statements are written only where no check failed.
 ///
 /// # Errors
-/// For a run that is not there.
+/// For a run that is not there; with `--statements`, for one that is not sealed, and for files that cannot be written.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let engine = context.engine().await?;
     let wish = AuditArgs { run_id: args.run.clone(), full: Some(args.full) };
-    let reply = engine.audit(&context.caller()?, wish).await.doing(format!("audit {}", args.run))?;
-    context.out.reply(&reply, |page| show(page, &reply))?;
-    Ok(exit(&reply.verdict))
+    let audit = engine.audit(&context.caller()?, wish).await.doing(format!("audit {}", args.run))?;
+    let written = match &args.statements {
+        Some(folder) if exit(&audit.verdict) != Exit::Failed => {
+            let doing = format!("hand out the statements of {}", args.run);
+            let found = engine.statements(&context.caller()?, &args.run).await.doing(doing)?;
+            Some(statements::write(folder, &found)?)
+        }
+        _ => None,
+    };
+    let reply = Reply { audit, statements: written };
+    context.out.reply(&reply, |page| {
+        show(page, &reply.audit);
+        if let Some(written) = &reply.statements {
+            page.blank();
+            page.heading("statements");
+            written.iter().for_each(|one| page.line(Line::of(&one.envelope).indent(2)));
+            if written.is_empty() {
+                page.line(Line::of("none: no accepted attempt made a patch or an output").indent(2));
+            }
+        }
+    })?;
+    Ok(exit(&reply.audit.verdict))
 }
 
 fn exit(verdict: &str) -> Exit {
