@@ -34,6 +34,7 @@ mod run;
 pub(crate) mod runs;
 pub(crate) mod schedule;
 pub(crate) mod serve;
+mod statements;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod validate;

@@ -57,7 +57,10 @@ impl Engine {
             return Err(OpError::one(problem.hint("export without --artifacts: the evidence is whole without them")));
         }
         let statements = match facts.sealed {
-            true => self.statements(caller, &args.run_id).await?,
+            true => {
+                let found = self.statements(caller, facts.id.as_str()).await?.statements;
+                found.into_iter().map(|row| row.envelope).collect()
+            }
             false => Vec::new(),
         };
         let log = self.log_part(&facts, &args).await?;
