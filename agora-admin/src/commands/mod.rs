@@ -8,6 +8,7 @@ pub(crate) mod apply;
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod backup;
+mod bundle;
 pub(crate) mod cancel;
 mod changes;
 pub(crate) mod completions;
@@ -38,6 +39,7 @@ mod statements;
 pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod validate;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
 pub(crate) use changes::Registry;

@@ -10,8 +10,8 @@ use agora_core::audit::bundle::{
     RegistryPart, RunBundle, RunManifest, WholeLog,
 };
 use agora_core::audit::checkpoint::Checkpoint;
-use agora_core::audit::merkle::{consistency_proof, inclusion_proof};
 use agora_core::audit::history::KeyHistory;
+use agora_core::audit::merkle::{consistency_proof, inclusion_proof};
 use agora_core::audit::policy::KeyRole;
 use agora_core::audit::verify::signers;
 use agora_core::error::{Class, Problem};
@@ -27,7 +27,7 @@ use super::{Caller, OpError};
 use crate::engine::Engine;
 use crate::journal::{Ledger, StoreError, Stored};
 use crate::keys::{Role, trusted};
-use crate::perform::seal;
+use crate::perform::{log_note, sign};
 
 /// What a bundle of a run holds beside the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,7 +82,9 @@ impl Engine {
             if size > BUNDLE_BYTES_MAX {
                 let what = format!("the artifacts of {} do not fit into a bundle of 4 GiB", facts.id);
                 let problem = Problem::new(Class::Caller, "bundle-limit", what);
-                return Err(OpError::one(problem.hint("export without --artifacts, and copy the blobs that are wanted")));
+                return Err(OpError::one(
+                    problem.hint("export without --artifacts, and copy the blobs that are wanted"),
+                ));
             }
             artifacts.push(ArtifactPart { data: B64(data), digest });
         }
@@ -114,7 +116,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::export_run`].
     pub async fn export_log(&self, since: &[u64]) -> Result<Vec<u8>, OpError> {
-        seal::log_note(&self.journal, &self.keys).await?;
+        log_note(&self.journal, &self.keys).await?;
         let (note, size, log) = self.journal.call(|ledger| ledger.at_one_moment(|ledger| newest(ledger))).await?;
         let sizes = sizes(since, &[], size)?;
         let leaves = leaves_of(&log, size)?;
@@ -217,7 +219,7 @@ impl Engine {
         let origin = format!("{}/run/{id}", self.keys.origin());
         let root = agora_core::audit::merkle::root(&leaves);
         let checkpoint = Checkpoint { origin, size: leaves.len() as u64, root };
-        Ok(seal::sign(&checkpoint, &self.keys.signer(Role::Run)).await?.0)
+        Ok(sign(&checkpoint, &self.keys.signer(Role::Run)).await?.0)
     }
 
     async fn log_part(&self, facts: &Facts, args: &ExportArgs) -> Result<LogPart, OpError> {
@@ -239,7 +241,7 @@ impl Engine {
         let (mut log, seal, covers, mut kept) = self.journal.call(find.clone()).await?;
         if kept.is_none() {
             // An open run, or one that was sealed before checkpoints were kept: the log as it is now.
-            seal::log_note(&self.journal, &self.keys).await?;
+            log_note(&self.journal, &self.keys).await?;
             let (note, size, now) = self.journal.call(|ledger| ledger.at_one_moment(|ledger| newest(ledger))).await?;
             log = now;
             kept = (size >= covers).then_some((size, note));
@@ -247,7 +249,8 @@ impl Engine {
         let Some((size, note)) = kept else { return Err(beyond(least, log.len() as u64)) };
         let leaves = leaves_of(&log, size)?;
         let in_log = |seq: u64| -> Result<InLog, OpError> {
-            let entry = usize::try_from(seq).ok().and_then(|at| log.get(at)).ok_or_else(|| internal(&"a log that shrank"))?;
+            let entry =
+                usize::try_from(seq).ok().and_then(|at| log.get(at)).ok_or_else(|| internal(&"a log that shrank"))?;
             let proof = inclusion_proof(&leaves, seq).map_err(|error| internal(&error))?;
             Ok(InLog { entry: text(entry.0.clone())?, proof })
         };
@@ -310,7 +313,9 @@ fn sizes(since: &[u64], logged: &[u64], size: u64) -> Result<BTreeSet<u64>, OpEr
 fn beyond(since: u64, size: u64) -> OpError {
     let what = format!("the log has {size} entries, and no checkpoint of {since}");
     let problem = Problem::new(Class::Caller, "since-beyond", what);
-    OpError::one(problem.hint("if a checkpoint of that size was seen, this log is another or an older one: keep it as it is"))
+    OpError::one(
+        problem.hint("if a checkpoint of that size was seen, this log is another or an older one: keep it as it is"),
+    )
 }
 
 fn proofs(leaves: &[Hash], sizes: &BTreeSet<u64>) -> Result<Vec<FromSize>, OpError> {

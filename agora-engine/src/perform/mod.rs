@@ -19,5 +19,5 @@ pub(crate) use assignment::{Assignment, assign, terms};
 pub(crate) use attempt::{Control, World, life};
 pub(crate) use context::{RunContext, Wanted};
 pub(crate) use grow::{Grown, Growth, grow};
-pub(crate) use seal::{log_note, log_place, seal};
+pub(crate) use seal::{log_note, log_place, seal, sign};
 pub(crate) use statements::{Signatures, Whole, sign_statements};
