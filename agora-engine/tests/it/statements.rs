@@ -241,3 +241,21 @@ async fn checkpoints_of_the_log_are_kept_for_what_they_cover_first() {
         "{failed:?}"
     );
 }
+
+/// C12: what a large run accepted is signed with work in proportion to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "a rate is for people to read; nothing depends on it")]
+async fn a_thousand_statements() {
+    const ITEMS: usize = 1_000;
+    let home = Home::with(with_output()).await;
+    give_p256(home.path());
+    let engine = home.open().await;
+    run(&engine, fan_out("run", ITEMS)).await;
+    assert_eq!(statements(&engine, "run").await.statements.len(), ITEMS);
+    // The same work alone.
+    sql(&home, "DELETE FROM statement");
+    let started = std::time::Instant::now();
+    let reply = statements(&engine, "run").await;
+    println!("{ITEMS} statements: read, signed twice, kept and read again in {:.1?}", started.elapsed());
+    assert_eq!(reply.statements.len(), ITEMS);
+}
