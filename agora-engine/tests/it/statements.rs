@@ -189,6 +189,34 @@ async fn nothing_is_signed_of_entries_that_are_not_those_of_the_checkpoint() {
 }
 
 #[tokio::test]
+async fn a_kept_statement_that_is_another_is_not_handed_out() {
+    let home = Home::with(with_output()).await;
+    give_p256(home.path());
+    let engine = home.open().await;
+    run(&engine, fan_out("run", 2)).await;
+    let good = statements(&engine, "run").await;
+    sql(&home, "CREATE TABLE kept AS SELECT * FROM statement");
+    for change in [
+        "DELETE FROM statement WHERE seq = (SELECT max(seq) FROM statement)",
+        // That of one item for that of another: signed well.
+        "UPDATE statement SET envelope = (SELECT k.envelope FROM kept k WHERE k.seq <> statement.seq)",
+        "UPDATE statement SET envelope = CAST(replace(CAST(envelope AS TEXT), '/attest-p256', '/attest') AS BLOB)",
+        "UPDATE statement SET envelope = x'7b7d'",
+    ] {
+        sql(&home, change);
+        assert_eq!(code_of(engine.statements(&caller(), "run").await), "store-damaged", "{change}");
+        sql(&home, "DELETE FROM statement; INSERT INTO statement SELECT * FROM kept");
+        assert_eq!(statements(&engine, "run").await, good);
+    }
+    // The files of the second key are not needed to verify what it signed.
+    for file in [p256::private_path(home.path()), p256::trusted_path(home.path())] {
+        std::fs::remove_file(file).unwrap();
+    }
+    let other = home.open().await;
+    assert_eq!(statements(&other, "run").await, good);
+}
+
+#[tokio::test]
 async fn a_run_that_is_not_sealed_has_no_statements_yet() {
     let home = Home::with(with_output()).await;
     let engine = home.open().await;
