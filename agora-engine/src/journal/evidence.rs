@@ -97,9 +97,11 @@ impl Ledger {
     /// # Errors
     /// [`StoreError`].
     pub(crate) fn log_note_covering(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        // A number that no row has would stand for the greatest one.
+        let Ok(size) = i64::try_from(size) else { return Ok(None) };
         let mut statement =
             self.conn.prepare_cached("SELECT size, note FROM log_note WHERE size >= ?1 ORDER BY size LIMIT 1")?;
-        let row = statement.query_row([int(size)], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
+        let row = statement.query_row([size], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
         row.map(|(size, note)| {
             let size = u64::try_from(size).map_err(|_| StoreError::Corrupt(format!("a checkpoint of size {size}")))?;
             Ok((size, note))
@@ -114,7 +116,8 @@ impl Ledger {
             self.conn.prepare_cached("SELECT bytes FROM log WHERE seq >= ?1 AND seq < ?2 ORDER BY seq")?;
         let mut rows = statement.query(params![kept, int(size)])?;
         while let Some(row) = rows.next()? {
-            let entry = LogEntry::from_bytes(&row.get::<_, Vec<u8>>(0)?)?;
+            // One that cannot be read may be any of them; that it cannot be is for `doctor` to say.
+            let Ok(entry) = LogEntry::from_bytes(&row.get::<_, Vec<u8>>(0)?) else { return Ok(true) };
             match entry.record {
                 LogRecord::RunSealed { .. }
                 | LogRecord::KeyAdded(_)

@@ -20,4 +20,4 @@ pub(crate) use attempt::{Control, World, life};
 pub(crate) use context::{RunContext, Wanted};
 pub(crate) use grow::{Grown, Growth, grow};
 pub(crate) use seal::{log_note, log_place, seal, sign};
-pub(crate) use statements::{Signatures, Whole, sign_statements};
+pub(crate) use statements::{Signatures, Whole, derive_statements, sign_statements};

@@ -10,7 +10,7 @@ use agora_core::seam::Signer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::statements::{Signatures, Whole, sign_statements};
+use super::statements::{Signatures, Whole, derive_statements, sign_statements};
 use crate::journal::{Journal, Stamp, StoreError};
 use crate::keys::{Keys, Role};
 
@@ -83,8 +83,9 @@ pub(crate) async fn seal(journal: &Journal, keys: &Keys, id: &RunId) -> Result<(
         })
         .await?;
     let Some((whole, opened, outcome)) = found else { return Ok(()) };
+    let derived = derive_statements(journal, &whole).await?;
+    let statements = sign_statements(keys, &derived, Signatures::All).await?;
     let Whole { key, size, root, .. } = whole;
-    let statements = sign_statements(journal, keys, whole, Signatures::All).await?;
     let origin = format!("{}/run/{id}", keys.origin().as_str());
     let (note, _) = sign(&Checkpoint { origin, size, root }, &keys.signer(Role::Run)).await?;
     let run = id.clone();

@@ -2,7 +2,7 @@
 
 use agora_core::audit::dsse::Envelope;
 use agora_core::audit::merkle::{Frontier, leaf_hash};
-use agora_core::audit::statement::Gather;
+use agora_core::audit::statement::{Gather, Statement};
 use agora_core::id::{Hash, RunId};
 use agora_core::record::Entry;
 use agora_core::seam::SignError;
@@ -12,6 +12,8 @@ use crate::keys::{Keys, Role};
 
 /// Entries that are read in one piece: between two of them others have the journal, and this task gives way.
 const PAGE: u64 = 256;
+/// Statements that are signed before this task gives way.
+const YIELD_EACH: usize = 64;
 
 /// A completed run, as its signed checkpoint has it.
 #[derive(Debug, Clone)]
@@ -35,18 +37,13 @@ pub(crate) enum Signatures {
     Ed25519Alone,
 }
 
-/// Signs the statements of a run from its entries as they are stored, and of no other entries than those of its root.
+/// What the statements of a run say, from its entries as they are stored, and from no other entries than those of its root.
 ///
 /// # Errors
-/// What the store or a signer says; [`StoreError::CorruptRun`] for entries that are not those of the root.
-pub(crate) async fn sign_statements(
-    journal: &Journal,
-    keys: &Keys,
-    run: Whole,
-    by: Signatures,
-) -> Result<Envelopes, StoreError> {
+/// What the store says; [`StoreError::CorruptRun`] for entries that are not those of the root.
+pub(crate) async fn derive_statements(journal: &Journal, run: &Whole) -> Result<Vec<Statement>, StoreError> {
     let damaged = |why: String| StoreError::CorruptRun(format!("the statements of the run {}: {why}", run.id));
-    let (mut gather, mut tree, mut signed) = (Gather::default(), Frontier::default(), Envelopes::new());
+    let (mut gather, mut tree, mut derived) = (Gather::default(), Frontier::default(), Vec::new());
     while tree.size() < run.size {
         let (key, from) = (run.key, tree.size());
         let limit = PAGE.min(run.size - from);
@@ -57,16 +54,33 @@ pub(crate) async fn sign_statements(
         for bytes in page {
             tree.push(leaf_hash(&bytes));
             let entry = Entry::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;
-            if let Some(statement) = gather.read(entry).map_err(|error| damaged(error.to_string()))? {
-                let envelope = sign(keys, statement.payload, by).await.map_err(|error| signing(&error))?;
-                let bytes = envelope.to_bytes().map_err(|error| damaged(error.to_string()))?;
-                signed.push((statement.seq, bytes));
-            }
+            derived.extend(gather.read(entry).map_err(|error| damaged(error.to_string()))?);
         }
         tokio::task::yield_now().await;
     }
-    if (tree.size(), tree.root()) != (run.size, run.root) {
-        return Err(damaged("its entries are not those of its checkpoint".to_owned()));
+    if (tree.size(), tree.root()) == (run.size, run.root) {
+        return Ok(derived);
+    }
+    Err(damaged("its entries are not those of its checkpoint".to_owned()))
+}
+
+/// Signs statements.
+///
+/// # Errors
+/// What a signer says.
+pub(crate) async fn sign_statements(
+    keys: &Keys,
+    derived: &[Statement],
+    by: Signatures,
+) -> Result<Envelopes, StoreError> {
+    let mut signed = Envelopes::with_capacity(derived.len());
+    for statement in derived {
+        let envelope = sign(keys, statement.payload.clone(), by).await.map_err(|error| signing(&error))?;
+        let bytes = envelope.to_bytes().map_err(|error| StoreError::Sqlite(format!("signing: {error}")))?;
+        signed.push((statement.seq, bytes));
+        if signed.len() % YIELD_EACH == 0 {
+            tokio::task::yield_now().await;
+        }
     }
     Ok(signed)
 }

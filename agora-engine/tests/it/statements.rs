@@ -189,6 +189,34 @@ async fn nothing_is_signed_of_entries_that_are_not_those_of_the_checkpoint() {
 }
 
 #[tokio::test]
+async fn a_kept_statement_that_is_another_is_not_handed_out() {
+    let home = Home::with(with_output()).await;
+    give_p256(home.path());
+    let engine = home.open().await;
+    run(&engine, fan_out("run", 2)).await;
+    let good = statements(&engine, "run").await;
+    sql(&home, "CREATE TABLE kept AS SELECT * FROM statement");
+    for change in [
+        "DELETE FROM statement WHERE seq = (SELECT max(seq) FROM statement)",
+        // That of one item for that of another: signed well.
+        "UPDATE statement SET envelope = (SELECT k.envelope FROM kept k WHERE k.seq <> statement.seq)",
+        "UPDATE statement SET envelope = CAST(replace(CAST(envelope AS TEXT), '/attest-p256', '/attest') AS BLOB)",
+        "UPDATE statement SET envelope = x'7b7d'",
+    ] {
+        sql(&home, change);
+        assert_eq!(code_of(engine.statements(&caller(), "run").await), "store-damaged", "{change}");
+        sql(&home, "DELETE FROM statement; INSERT INTO statement SELECT * FROM kept");
+        assert_eq!(statements(&engine, "run").await, good);
+    }
+    // The files of the second key are not needed to verify what it signed.
+    for file in [p256::private_path(home.path()), p256::trusted_path(home.path())] {
+        std::fs::remove_file(file).unwrap();
+    }
+    let other = home.open().await;
+    assert_eq!(statements(&other, "run").await, good);
+}
+
+#[tokio::test]
 async fn a_run_that_is_not_sealed_has_no_statements_yet() {
     let home = Home::with(with_output()).await;
     let engine = home.open().await;
@@ -240,4 +268,22 @@ async fn checkpoints_of_the_log_are_kept_for_what_they_cover_first() {
         matches!(failed[..], [row] if row.detail.starts_with("checkpoint-size: the kept checkpoint")),
         "{failed:?}"
     );
+}
+
+/// C12: what a large run accepted is signed with work in proportion to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "a rate is for people to read; nothing depends on it")]
+async fn a_thousand_statements() {
+    const ITEMS: usize = 1_000;
+    let home = Home::with(with_output()).await;
+    give_p256(home.path());
+    let engine = home.open().await;
+    run(&engine, fan_out("run", ITEMS)).await;
+    assert_eq!(statements(&engine, "run").await.statements.len(), ITEMS);
+    // The same work alone.
+    sql(&home, "DELETE FROM statement");
+    let started = std::time::Instant::now();
+    let reply = statements(&engine, "run").await;
+    println!("{ITEMS} statements: read, signed twice, kept and read again in {:.1?}", started.elapsed());
+    assert_eq!(reply.statements.len(), ITEMS);
 }
