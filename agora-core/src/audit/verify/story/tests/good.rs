@@ -305,8 +305,11 @@ pub(super) fn rejected() -> Tale {
     tale
 }
 
-/// Every story that is told here.
-pub(super) const ALL: [(&str, fn() -> Tale); 9] = [
+/// A story that is told here, by name.
+type Named = (&'static str, fn() -> Tale);
+
+/// Each of them.
+pub(super) const ALL: [Named; 9] = [
     ("whole", whole),
     ("mended", mended),
     ("stuck", stuck),
