@@ -78,7 +78,7 @@ pub(crate) async fn sign_statements(
         let envelope = sign(keys, statement.payload.clone(), by).await.map_err(|error| signing(&error))?;
         let bytes = envelope.to_bytes().map_err(|error| StoreError::Sqlite(format!("signing: {error}")))?;
         signed.push((statement.seq, bytes));
-        if signed.len() % YIELD_EACH == 0 {
+        if signed.len().is_multiple_of(YIELD_EACH) {
             tokio::task::yield_now().await;
         }
     }

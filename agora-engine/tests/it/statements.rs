@@ -272,7 +272,6 @@ async fn checkpoints_of_the_log_are_kept_for_what_they_cover_first() {
 
 /// C12: what a large run accepted is signed with work in proportion to it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "a rate is for people to read; nothing depends on it")]
 async fn a_thousand_statements() {
     const ITEMS: usize = 1_000;
     let home = Home::with(with_output()).await;
