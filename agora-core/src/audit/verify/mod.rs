@@ -33,6 +33,3 @@ pub use checks::{CheckRow, Status};
 pub use code::Code;
 pub use report::{NOT_SHOWN, REPORT_FORMAT, Report, SPEC, Verdict, Verifier};
 pub use whole::{Evidence, signers, verify};
-
-#[cfg(test)]
-mod tests;
