@@ -9,7 +9,6 @@ use agora_core::audit::verify::{Axis, Evidence, Requirement, SPEC, Verifier, ver
 use agora_core::id::Digest;
 use agora_core::limits::{BUNDLE_BYTES_MAX, POLICY_BYTES_MAX};
 use clap::Parser;
-use sha2::{Digest as _, Sha256};
 
 /// The exit code of a usage that is wrong, and of every verdict that could not be reached.
 const COULD_NOT_CHECK: u8 = 2;
@@ -62,7 +61,7 @@ fn main() -> ExitCode {
         Verifier { version: env!("CARGO_PKG_VERSION").to_owned(), spec: SPEC.to_owned(), binary: own_digest() };
     let report = verify(&evidence, verifier);
     let shown = match cli.json {
-        true => serde_json::to_string_pretty(&report).map(|text| text + "\n").unwrap_or_default(),
+        true => report.to_json(),
         false => report.to_string(),
     };
     match io::stdout().write_all(shown.as_bytes()) {
@@ -87,13 +86,5 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
 
 /// The digest of this program, so that a report says what made it.
 fn own_digest() -> Option<Digest> {
-    let mut file = File::open(std::env::current_exe().ok()?).ok()?;
-    let mut hash = Sha256::new();
-    let mut chunk = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut chunk).ok()? {
-            0 => return Some(Digest(hash.finalize().into())),
-            count => hash.update(chunk.get(..count)?),
-        }
-    }
+    std::fs::read(std::env::current_exe().ok()?).ok().map(|bytes| Digest::of(&bytes))
 }

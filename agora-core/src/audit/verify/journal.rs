@@ -59,7 +59,7 @@ pub(super) fn run(log: &str, id: &RunId, entries: &[String], checks: &mut Checks
             checks.untold(Code::EntryPrev, "entry 0", "entry 0 does not name a plan");
         }
         let leaf = checked.leaf;
-        let read = read(checked, "entry", at, Entry::of_value, checks);
+        let read = schema_of(checked, "entry", at, Entry::of_value, checks);
         match (&mut told, read) {
             (Some(told), Some(entry)) => told.push(Told { entry, leaf }),
             (told, None) => *told = None,
@@ -79,7 +79,7 @@ pub(super) fn log(origin: &str, entries: &[String], checks: &mut Checks) -> Log 
     for (at, bytes) in entries.iter().enumerate() {
         let checked = chain.entry(bytes.as_bytes());
         leaves.push(checked.leaf);
-        match (&mut told, read(checked, "log entry", at, LogEntry::of_value, checks)) {
+        match (&mut told, schema_of(checked, "log entry", at, LogEntry::of_value, checks)) {
             (Some(told), Some(entry)) => told.push(entry),
             (told, None) => *told = None,
             (None, Some(_)) => {}
@@ -100,7 +100,7 @@ fn judge(entries: usize, checks: &mut Checks) {
     CODES.into_iter().for_each(|code| checks.judge(code, entries as u64));
 }
 
-fn read<E>(
+fn schema_of<E>(
     checked: Checked,
     what: &str,
     at: usize,

@@ -138,6 +138,13 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// The report as JSON, for programs; ended by an LF.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Nothing in it can fail to be written: names are texts, and no map has other keys.
+        serde_json::to_string_pretty(self).map_or_else(|_| String::new(), |text| text + "\n")
+    }
+
     fn checks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |status| self.checks.iter().filter(move |row| row.status == status);
         let (passed, nothing) = (of(Status::Pass).count(), of(Status::None).count());
