@@ -64,7 +64,7 @@ impl Options {
 /// What a store says of whose it is.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// The public keys that its log was opened with, the log's own under its origin's name.
+    /// The public keys in force by its log, the log's own under its origin's name.
     pub keys: Vec<KeyRecord>,
     /// The registry version that it accepted last.
     pub registry: Option<Seen>,
@@ -107,6 +107,8 @@ impl Engine {
         let blobs = providers.blobs(&home)?;
         let origin = keys.origin().as_str().to_owned();
         let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&host)).await?;
+        // Which of two keys is in force while one is replaced, the log alone knows.
+        let keys = Keys::in_force(&home, &journal.call(|ledger| ledger.key_history()).await?)?;
         open_log(&journal, &keys).await?;
         let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs), Arc::clone(&host)));
         let wake = host.wake(&home);
@@ -182,12 +184,30 @@ impl Engine {
         if !Self::has_store(home) {
             return Ok(Recorded::default());
         }
-        let (opening, registry) = recorded(&home.join(STORE_FILE))?;
-        match opening.map(|entry| entry.record) {
-            Some(LogRecord::LogOpened { keys, .. }) => Ok(Recorded { keys, registry }),
-            Some(_) => Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
-            None => Ok(Recorded { keys: Vec::new(), registry }),
+        let (entries, registry) = recorded(&home.join(STORE_FILE))?;
+        let mut entries = entries.into_iter().map(|entry| entry.record);
+        let mut keys = match entries.next() {
+            Some(LogRecord::LogOpened { keys, .. }) => keys,
+            Some(_) => return Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
+            None => Vec::new(),
+        };
+        for record in entries {
+            match record {
+                LogRecord::KeyAdded(added) => keys.push(added),
+                LogRecord::KeyRotated { name, key, .. } => {
+                    keys.iter_mut().filter(|known| known.name == name).for_each(|known| known.key.clone_from(&key));
+                }
+                LogRecord::LogOpened { .. }
+                | LogRecord::RunOpened { .. }
+                | LogRecord::RunSealed { .. }
+                | LogRecord::KeyRevoked { .. }
+                | LogRecord::RegistryAccepted { .. }
+                | LogRecord::RegistryRefused { .. }
+                | LogRecord::AnchorReceipt { .. }
+                | LogRecord::ClockJump { .. } => {}
+            }
         }
+        Ok(Recorded { keys, registry })
     }
 
     /// Whether the configuration wants a client that goes away to leave a driver behind.
