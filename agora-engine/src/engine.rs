@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agora_core::audit::history::KeyHistory;
 use agora_core::error::{Class, Problem};
 use agora_core::id::{Enc, Word};
 use agora_core::record::{KeyRecord, LogRecord};
@@ -108,8 +109,7 @@ impl Engine {
         let origin = keys.origin().as_str().to_owned();
         let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&host)).await?;
         // Which of two keys is in force while one is replaced, the log alone knows.
-        let keys = Keys::in_force(&home, &journal.call(|ledger| ledger.key_history()).await?)?;
-        open_log(&journal, &keys).await?;
+        let keys = Keys::in_force(&home, &open_log(&journal, &keys).await?)?;
         let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs), Arc::clone(&host)));
         let wake = host.wake(&home);
         let (config, keys) = (Arc::new(config), Arc::new(keys));
@@ -231,31 +231,51 @@ impl Engine {
     }
 }
 
-/// Opens the log of runs, once per store.
-async fn open_log(journal: &Journal, keys: &Keys) -> Result<(), StoreError> {
+/// Opens the log of runs, once per store, and names a key of this home that it does not name yet. Returns what it says of keys.
+async fn open_log(journal: &Journal, keys: &Keys) -> Result<KeyHistory, OpenError> {
     let mut records = Vec::new();
     for role in Role::ALL {
         let signer = keys.signer(role);
-        let word = |text: &str| Word::new(text).map_err(|error| StoreError::Sqlite(error.to_string()));
-        records.push(KeyRecord {
-            name: Enc::encode(signer.name()),
-            role: word(role.as_str())?,
-            alg: word("ed25519")?,
-            key: STANDARD.encode(signer.public_key()),
-            custody: word("file")?,
-        });
+        records.push(key_record(signer.name(), role, "ed25519", &signer.public_key())?);
     }
-    journal
-        .call(move |ledger| {
-            if ledger.log_opened()? {
-                return Ok(());
+    let second = match keys.attest_p256() {
+        Some(key) => Some(key_record(key.name(), Role::Attest, "ecdsa-p256", key.point())?),
+        None => None,
+    };
+    records.extend(second.clone());
+    // A log whose opening cannot be read is damaged, and nothing is added to it here.
+    let unnamed = move |said: &KeyHistory| {
+        let lacks = |key: &KeyRecord| said.named(key.name.as_str()).next().is_none();
+        second.clone().filter(|key| !said.keys().is_empty() && lacks(key))
+    };
+    let said = journal.call(move |ledger| {
+        if ledger.log_opened()? {
+            let said = ledger.key_history()?;
+            if unnamed(&said).is_none() {
+                return Ok(said);
             }
-            ledger.transact(|tx| {
-                if tx.ledger().log_opened()? {
-                    return Ok(());
-                }
-                tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })
-            })
+        }
+        ledger.transact(|tx| {
+            // Another process may have been faster.
+            let said = tx.ledger().key_history()?;
+            if !tx.ledger().log_opened()? {
+                tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })?;
+            } else if let Some(key) = unnamed(&said) {
+                tx.log(&Stamp::engine(), LogRecord::KeyAdded(key))?;
+            }
+            tx.ledger().key_history()
         })
-        .await
+    });
+    Ok(said.await?)
+}
+
+fn key_record(name: &str, role: Role, alg: &str, key: &[u8]) -> Result<KeyRecord, StoreError> {
+    let word = |text: &str| Word::new(text).map_err(|error| StoreError::Sqlite(error.to_string()));
+    Ok(KeyRecord {
+        name: Enc::encode(name),
+        role: word(role.as_str())?,
+        alg: word(alg)?,
+        key: STANDARD.encode(key),
+        custody: word("file")?,
+    })
 }

@@ -5,7 +5,8 @@
 //! of them is in force: at every step of a rotation the home opens with that one.
 //!
 //! [`Role`] has no member for `registry-admin`, so no caller of this module, whatever it says, can open that key: the code
-//! that does is agora-admin's alone (`docs/registry.md`, the wall). Nothing here writes a key.
+//! that does is agora-admin's alone (`docs/registry.md`, the wall). Nothing here writes a key. The second key of the role
+//! `attest`, of another algorithm, is [`crate::p256`]'s.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::config::file::{self, FileError};
+use crate::p256::{self, P256Key};
 
 /// The folder of private keys in the home folder.
 pub const KEYS_FOLDER: &str = "keys";
@@ -358,11 +360,27 @@ fn open_one(home: &Path, role: Role, origin: &Origin, said: Option<&KeyHistory>)
     Ok(Arc::new(FileSigner { name, public_key: key.public_key, pair }))
 }
 
+/// Refuses a P-256 key that is not the one in force. None takes its place by a mere change of files, and what the log does not
+/// name yet it will.
+fn in_force_p256(home: &Path, key: &P256Key, said: &KeyHistory) -> Result<(), KeyError> {
+    let (private, public) = (p256::private_path(home), p256::trusted_path(home));
+    let is_it = |known: &&KnownKey| known.key.key.bytes() == key.point();
+    if said.named(key.name()).next().is_none() {
+        return Ok(());
+    }
+    match said.named(key.name()).find(is_it) {
+        Some(known) if known.in_force() => Ok(()),
+        Some(_) => Err(KeyError::Retired(private)),
+        None => Err(KeyError::Mismatch { private, public, why: "the log of runs names another key".to_owned() }),
+    }
+}
+
 /// The engine's keys, opened.
 #[derive(Clone)]
 pub struct Keys {
     origin: Origin,
     signers: [Arc<dyn Signer>; 3],
+    attest_p256: Option<Arc<P256Key>>,
 }
 
 impl fmt::Debug for Keys {
@@ -372,7 +390,7 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Opens all three, as the files have them.
+    /// Opens all three, as the files have them, and the P-256 key where this home has one.
     ///
     /// # Errors
     /// [`KeyError`] for the first that cannot be used.
@@ -383,7 +401,8 @@ impl Keys {
     /// Opens those that are in force by what the log says. What it does not name is taken as the files have it.
     ///
     /// # Errors
-    /// As [`Keys::open`]; [`KeyError::Retired`] for a key that was replaced or revoked.
+    /// As [`Keys::open`]; [`KeyError::Retired`] for a key that was replaced or revoked, [`KeyError::Mismatch`] for a P-256 key
+    /// that the log does not name while it names another.
     pub fn in_force(home: &Path, said: &KeyHistory) -> Result<Self, KeyError> {
         Self::read(home, Some(said))
     }
@@ -391,7 +410,17 @@ impl Keys {
     fn read(home: &Path, said: Option<&KeyHistory>) -> Result<Self, KeyError> {
         let origin = origin(home)?;
         let [log, run, attest] = Role::ALL.map(|role| open_one(home, role, &origin, said));
-        Ok(Self { signers: [log?, run?, attest?], origin })
+        let attest_p256 = p256::open(home, &origin)?.map(Arc::new);
+        if let (Some(key), Some(said)) = (&attest_p256, said) {
+            in_force_p256(home, key, said)?;
+        }
+        Ok(Self { signers: [log?, run?, attest?], attest_p256, origin })
+    }
+
+    /// The second key of the role `attest`; a home that an earlier version made may have none.
+    #[must_use]
+    pub fn attest_p256(&self) -> Option<&Arc<P256Key>> {
+        self.attest_p256.as_ref()
     }
 
     /// The log's origin.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this runs inside tests, where a panic is the failure")]
 
 mod backup;
+mod bundles;
 mod errors;
 mod gc;
 mod golden;
@@ -12,5 +13,6 @@ mod patterns;
 mod registry;
 mod runs;
 mod schedules;
+mod statements;
 mod stopping;
 mod support;

@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_growth.sql"),
     include_str!("../../migrations/0003_schedules.sql"),
     include_str!("../../migrations/0004_collected.sql"),
+    include_str!("../../migrations/0005_statements.sql"),
 ];
 
 /// Opens the store of a home, and makes it if it is not there.
