@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use agora_core::audit::note::VerifyKey;
 use agora_core::error::{Class, Coded};
 use agora_core::registry::note::admin_key_name;
-use agora_engine::config::file;
-use agora_engine::keys::{KEY_BYTES_MAX, KEYS_FOLDER, KeyError, pkcs8_of_pem, trusted, trusted_path, without_private};
+use agora_engine::keys::{
+    self as engine_keys, KEYS_FOLDER, KeyError, staged_path, trusted, trusted_path, without_private,
+};
 use agora_engine::p256;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -91,20 +92,10 @@ pub fn random<const N: usize>() -> Result<[u8; N], AdminKeyError> {
 
 /// A private key from its file, checked for its mode.
 fn open_pair(home: &Path, stem: &str) -> Result<Option<Ed25519KeyPair>, KeyError> {
-    let path = private_path(home, stem);
-    let Some(mut found) = file::read(&path, KEY_BYTES_MAX)? else { return Ok(None) };
-    let pkcs8 = pkcs8_of_pem(&found.bytes);
-    found.bytes.zeroize();
-    if found.mode & 0o077 != 0 {
-        return Err(KeyError::Mode { path, mode: found.mode });
-    }
-    let malformed =
-        |why: &str| KeyError::Malformed { path: path.clone(), wanted: "a private key", why: why.to_owned() };
-    let pkcs8 = pkcs8.ok_or_else(|| malformed("it is not one PEM block PRIVATE KEY"))?;
-    Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8).map(Some).map_err(|error| malformed(&error.to_string()))
+    engine_keys::open_pair(&private_path(home, stem))
 }
 
-fn public_of(pair: &Ed25519KeyPair) -> [u8; 32] {
+pub(crate) fn public_of(pair: &Ed25519KeyPair) -> [u8; 32] {
     let mut public = [0; 32];
     // An Ed25519 public key has 32 bytes (RFC 8032 §5.1.5).
     public.copy_from_slice(pair.public_key().as_ref());
@@ -153,6 +144,23 @@ pub fn ensure(home: &Path, stem: &str, name: &str) -> Result<(Made, VerifyKey), 
             write_public(home, stem, name, &pair).map(|key| (Made::Made, key))
         }
     }
+}
+
+/// Opens the private key that is to take the place of a role's, and makes it where there is none yet.
+///
+/// # Errors
+/// [`AdminKeyError`]: a file that is unfit or cannot be written.
+pub(crate) fn stage(home: &Path, stem: &str) -> Result<Ed25519KeyPair, AdminKeyError> {
+    let path = staged_path(home, stem);
+    if let Some(pair) = engine_keys::open_pair(&path)? {
+        return Ok(pair);
+    }
+    let mut seed = random::<32>()?;
+    let pem = pem_of(&seed);
+    seed.zeroize();
+    disk::create(&path, pem.as_bytes())?;
+    // Read back: what signs is what is on the disk.
+    engine_keys::open_pair(&path)?.ok_or_else(|| KeyError::Missing(path).into())
 }
 
 /// The public half of the private key that is there, in base64.

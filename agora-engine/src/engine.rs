@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agora_core::audit::history::KeyHistory;
 use agora_core::error::{Class, Problem};
 use agora_core::id::{Enc, Word};
 use agora_core::record::{KeyRecord, LogRecord};
@@ -18,10 +19,9 @@ use crate::driver::{self, Driver};
 use crate::home;
 use crate::host::{Host, ThisMachine};
 use crate::hub::Hub;
-use crate::journal::{Journal, LoggedKey, Stamp, StoreError, recorded};
-use crate::keys::{KeyError, Keys, Role};
+use crate::journal::{Journal, Stamp, StoreError, recorded};
+use crate::keys::{Keys, Role};
 use crate::operations::OpError;
-use crate::p256;
 use crate::perform::World;
 use crate::wake::Wake;
 
@@ -65,7 +65,7 @@ impl Options {
 /// What a store says of whose it is.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// The public keys that its log names, the log's own under its origin's name.
+    /// The public keys in force by its log, the log's own under its origin's name.
     pub keys: Vec<KeyRecord>,
     /// The registry version that it accepted last.
     pub registry: Option<Seen>,
@@ -108,7 +108,8 @@ impl Engine {
         let blobs = providers.blobs(&home)?;
         let origin = keys.origin().as_str().to_owned();
         let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&host)).await?;
-        open_log(&journal, &keys, &home).await?;
+        // Which of two keys is in force while one is replaced, the log alone knows.
+        let keys = Keys::in_force(&home, &open_log(&journal, &keys).await?)?;
         let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs), Arc::clone(&host)));
         let wake = host.wake(&home);
         let (config, keys) = (Arc::new(config), Arc::new(keys));
@@ -183,14 +184,30 @@ impl Engine {
         if !Self::has_store(home) {
             return Ok(Recorded::default());
         }
-        let found = recorded(&home.join(STORE_FILE))?;
-        let mut keys = match found.opening.map(|entry| entry.record) {
+        let (entries, registry) = recorded(&home.join(STORE_FILE))?;
+        let mut entries = entries.into_iter().map(|entry| entry.record);
+        let mut keys = match entries.next() {
             Some(LogRecord::LogOpened { keys, .. }) => keys,
             Some(_) => return Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
             None => Vec::new(),
         };
-        keys.extend(found.second_key.map(|logged| logged.key).filter(|key| !keys.contains(key)));
-        Ok(Recorded { keys, registry: found.registry })
+        for record in entries {
+            match record {
+                LogRecord::KeyAdded(added) => keys.push(added),
+                LogRecord::KeyRotated { name, key, .. } => {
+                    keys.iter_mut().filter(|known| known.name == name).for_each(|known| known.key.clone_from(&key));
+                }
+                LogRecord::LogOpened { .. }
+                | LogRecord::RunOpened { .. }
+                | LogRecord::RunSealed { .. }
+                | LogRecord::KeyRevoked { .. }
+                | LogRecord::RegistryAccepted { .. }
+                | LogRecord::RegistryRefused { .. }
+                | LogRecord::AnchorReceipt { .. }
+                | LogRecord::ClockJump { .. } => {}
+            }
+        }
+        Ok(Recorded { keys, registry })
     }
 
     /// Whether the configuration wants a client that goes away to leave a driver behind.
@@ -214,8 +231,8 @@ impl Engine {
     }
 }
 
-/// Opens the log of runs, once per store, and names a key of this home that it does not name yet.
-async fn open_log(journal: &Journal, keys: &Keys, home: &Path) -> Result<(), OpenError> {
+/// Opens the log of runs, once per store, and names a key of this home that it does not name yet. Returns what it says of keys.
+async fn open_log(journal: &Journal, keys: &Keys) -> Result<KeyHistory, OpenError> {
     let mut records = Vec::new();
     for role in Role::ALL {
         let signer = keys.signer(role);
@@ -225,37 +242,31 @@ async fn open_log(journal: &Journal, keys: &Keys, home: &Path) -> Result<(), Ope
         Some(key) => Some(key_record(key.name(), Role::Attest, "ecdsa-p256", key.point())?),
         None => None,
     };
-    let named = journal.call(move |ledger| {
-        let opened = ledger.log_opened()?;
-        let named = ledger.second_key()?;
-        if opened && (second.is_none() || named.is_some()) {
-            return Ok(second.is_none() || named.map(|logged| logged.key) == second);
+    records.extend(second.clone());
+    // A log whose opening cannot be read is damaged, and nothing is added to it here.
+    let unnamed = move |said: &KeyHistory| {
+        let lacks = |key: &KeyRecord| said.named(key.name.as_str()).next().is_none();
+        second.clone().filter(|key| !said.keys().is_empty() && lacks(key))
+    };
+    let said = journal.call(move |ledger| {
+        if ledger.log_opened()? {
+            let said = ledger.key_history()?;
+            if unnamed(&said).is_none() {
+                return Ok(said);
+            }
         }
         ledger.transact(|tx| {
-            let size = tx.log_head()?.map_or(0, |head| head.size);
+            // Another process may have been faster.
+            let said = tx.ledger().key_history()?;
             if !tx.ledger().log_opened()? {
-                records.extend(second.clone());
                 tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })?;
-            } else if let (Some(key), None) = (&second, tx.ledger().second_key()?) {
-                tx.log(&Stamp::engine(), LogRecord::KeyAdded(key.clone()))?;
-            } else {
-                // Another process was faster.
-                return Ok(second.is_none() || tx.ledger().second_key()?.map(|logged| logged.key) == second);
+            } else if let Some(key) = unnamed(&said) {
+                tx.log(&Stamp::engine(), LogRecord::KeyAdded(key))?;
             }
-            second.map_or(Ok(()), |key| tx.put_second_key(&LoggedKey { key, at: size }))?;
-            Ok(true)
+            tx.ledger().key_history()
         })
     });
-    match named.await? {
-        true => Ok(()),
-        // A key takes another's place by a rotation, which both of them sign, and by nothing else.
-        false => Err(KeyError::Mismatch {
-            private: p256::private_path(home),
-            public: p256::trusted_path(home),
-            why: "the log of runs names another key".to_owned(),
-        }
-        .into()),
-    }
+    Ok(said.await?)
 }
 
 fn key_record(name: &str, role: Role, alg: &str, key: &[u8]) -> Result<KeyRecord, StoreError> {

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     answer, apply, approve, audit, backup, cancel, completions, deploy, diagnose, dispatch, doctor, entries,
-    force_resolve, gc, hold, init, logs, mcp_config, places, release, restore, result, runs, schedule, serve, status,
-    submit, validate, verify, watch,
+    force_resolve, gc, hold, init, key, logs, mcp_config, places, release, restore, result, runs, schedule, serve,
+    status, submit, validate, verify, watch,
 };
 use crate::output::{Field, Format};
 
@@ -125,6 +125,9 @@ pub(crate) enum Verb {
     /// Plans that run again and again
     #[command(subcommand)]
     Schedule(schedule::ScheduleVerb),
+    /// The keys that sign evidence and registry
+    #[command(subcommand)]
+    Key(key::KeyVerb),
     /// Make room: remove the bytes of runs that ended long ago; their evidence stays
     Gc(gc::Args),
     /// Write the home into one file, while programs go on

@@ -22,6 +22,7 @@ pub(crate) mod force_resolve;
 pub(crate) mod gc;
 pub(crate) mod hold;
 pub(crate) mod init;
+pub(crate) mod key;
 mod live;
 pub(crate) mod logs;
 pub(crate) mod mcp_config;

@@ -8,6 +8,7 @@ mod gc;
 mod golden;
 mod help;
 mod home;
+mod keys;
 mod patterns;
 mod registry;
 mod runs;

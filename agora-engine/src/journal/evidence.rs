@@ -1,24 +1,11 @@
 //! What is kept signed beside a run's own checkpoint: the statements of its items, and checkpoints of the log of runs.
 
 use agora_core::id::{Hash, RunId};
-use agora_core::record::{KeyRecord, LogEntry, LogRecord};
+use agora_core::record::{LogEntry, LogRecord};
 use rusqlite::{OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 
 use super::write::{Tx, int};
 use super::{Ledger, StoreError};
-
-/// Where it is kept which P-256 key the log names.
-pub(super) const SECOND_KEY: &str = "log.attest-p256";
-
-/// A key, and since when the log names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LoggedKey {
-    /// The key, as the log has it.
-    pub(crate) key: KeyRecord,
-    /// The position of the entry that names it: it speaks from here on.
-    pub(crate) at: u64,
-}
 
 /// The seal of a run in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,14 +71,6 @@ impl Ledger {
         Ok(None)
     }
 
-    /// Which P-256 key the log names for statements, if it names one.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) fn second_key(&self) -> Result<Option<LoggedKey>, StoreError> {
-        self.get_meta(SECOND_KEY)
-    }
-
     /// The smallest kept checkpoint of the log of at least this size: its size and signed note.
     ///
     /// # Errors
@@ -146,14 +125,6 @@ impl Tx<'_> {
             self.ledger().conn.prepare_cached("INSERT INTO statement (run, seq, envelope) VALUES (?1, ?2, ?3)")?;
         envelopes.iter().try_for_each(|(seq, envelope)| put.execute(params![key, int(*seq), envelope]).map(|_| ()))?;
         Ok(())
-    }
-
-    /// Remembers which P-256 key the log names, and where.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub(crate) fn put_second_key(&mut self, key: &LoggedKey) -> Result<(), StoreError> {
-        self.put_meta(SECOND_KEY, key)
     }
 
     /// Keeps a signed checkpoint of the log if it is the first to cover something that evidence needs it for. None that is

@@ -10,7 +10,6 @@ use agora_core::audit::bundle::{
     RegistryPart, RunBundle, RunManifest, WholeLog,
 };
 use agora_core::audit::checkpoint::Checkpoint;
-use agora_core::audit::history::KeyHistory;
 use agora_core::audit::merkle::{consistency_proof, inclusion_proof};
 use agora_core::audit::policy::KeyRole;
 use agora_core::audit::verify::signers;
@@ -150,15 +149,8 @@ impl Engine {
 
     /// Every key that this home ever had, as far as log and `trust/` say.
     async fn candidates(&self) -> Result<Vec<BundleKey>, OpError> {
-        let mut history = KeyHistory::new(self.keys.origin().as_str());
-        for (bytes, _) in self.journal.call(|ledger| ledger.log_from(0)).await?.0 {
-            if let Ok(entry) = LogEntry::from_bytes(&bytes) {
-                // A record that does not hold is the verifier's to tell.
-                let _refused = history.learn(entry.seq, &entry.record);
-            }
-        }
         let mut found = BTreeMap::new();
-        for known in history.keys() {
+        for known in self.key_history().await?.keys() {
             let row = BundleKey {
                 alg: word(known.key.key.alg())?,
                 key: known.key.key.base64(),

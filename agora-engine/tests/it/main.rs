@@ -17,6 +17,7 @@ mod gc;
 mod growing;
 mod hostile;
 mod integrity;
+mod keys;
 mod locks;
 mod mended;
 mod next;

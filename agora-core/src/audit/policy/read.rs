@@ -39,15 +39,13 @@ impl Policy {
         if !is_log_origin(origin) {
             return Err(root.refuse("origin", format!("{origin:?} is not the origin of a log")));
         }
-        let rows = |kind, read: &mut dyn FnMut(Row<'_, '_>) -> Result<(), PolicyError>| {
-            root.rows(kind)?.into_iter().try_for_each(read)
-        };
-        let mut policy = Self { origin: origin.to_owned(), ..Self::default() };
-        rows("key", &mut |row| Ok(policy.keys.push(key(&row, origin)?)))?;
-        rows("anchor", &mut |row| Ok(policy.anchors.push(anchor(&row)?)))?;
-        rows("seen", &mut |row| Ok(policy.seen.push(seen(&row)?)))?;
-        policy.require = require(&root)?;
-        Ok(policy)
+        Ok(Self {
+            origin: origin.to_owned(),
+            keys: root.rows("key", |row| key(&row, origin))?,
+            anchors: root.rows("anchor", |row| anchor(&row))?,
+            seen: root.rows("seen", |row| seen(&row))?,
+            require: require(&root)?,
+        })
     }
 }
 
@@ -184,7 +182,7 @@ impl<'d, 'i> Row<'d, 'i> {
     }
 
     /// The rows `[[kind]]`, bounded; none when there is no such member.
-    fn rows(&self, kind: &'static str) -> Result<Vec<Row<'d, 'i>>, PolicyError> {
+    fn rows<T>(&self, kind: &str, read: impl Fn(Row<'d, 'i>) -> Result<T, PolicyError>) -> Result<Vec<T>, PolicyError> {
         let Some(value) = self.table.get(kind) else { return Ok(Vec::new()) };
         let DeValue::Array(rows) = value.get_ref() else {
             return Err(self.refuse(kind, format!("rows are written [[{kind}]]")));
@@ -192,7 +190,7 @@ impl<'d, 'i> Row<'d, 'i> {
         if rows.len() > POLICY_ROWS_MAX {
             return Err(self.refuse(kind, format!("it has {} rows, the limit is {POLICY_ROWS_MAX}", rows.len())));
         }
-        rows.iter().map(|row| self.table_of(kind, name_of(kind), row)).collect()
+        rows.iter().map(|row| self.table_of(kind, name_of(kind), row).and_then(&read)).collect()
     }
 }
 
