@@ -1,0 +1,309 @@
+"""Good bundles: one story each (§12). Each function makes a home of its own, so that all stand alone."""
+
+from .home import Home, digest
+from .run import AUTH, BARE, HUMAN, Run, log_bundle
+
+PLACE = {
+    "account": "111122223333", "region": "eu-central-1", "bucket": "evidence", "version_id": "v-1",
+    "retain_until": "2036-11-20T18:07:00.000000Z",
+}
+
+
+def begin(home: Home | None = None, name: str = "r-1", items=None, **changes) -> Run:
+    """A run that is opened, planned and stands in a signed log."""
+    run = Run(home or Home(), name, **changes)
+    run.items_added(items or {"a": []}, actor=HUMAN)
+    run.logged()
+    return run
+
+
+def end(run: Run, outcome: str = "done", **changes) -> Run:
+    """Completes and seals."""
+    run.complete(outcome, **changes)
+    run.seal()
+    return run
+
+
+def patch_of(run: Run, item: str, key: str | None = None) -> dict:
+    """The accepted patch of a done item, as an input."""
+    done = next(v["seq"] for v in run.values if v["type"] == "item.done" and v["body"]["item"] == item)
+    made = {"use": "patch", "digest": run.attempts[item][-1]["finish"]["patch"]["digest"], "item": item, "done": done}
+    return {**made, "key": key} if key else made
+
+
+def one_item(home: Home | None = None, name: str = "r-1") -> Run:
+    """One item, one attempt."""
+    run = begin(home, name)
+    run.ready("a")
+    run.attempt("a")
+    run.done("a")
+    return end(run)
+
+
+def hand_off() -> Run:
+    """`b` works on what `a` made, and needs a second attempt; an output and a pinned input are handed on too."""
+    run = begin(items={"a": [], "b": ["a"]})
+    run.ready("a")
+    run.attempt("a")
+    done = run.done("a")
+    run.ready("b")
+    output = {"use": "output", "digest": run.attempts["a"][-1]["finish"]["outputs"][0]["digest"], "path": "notes.md"}
+    inputs = [
+        patch_of(run, "a", "from-a"), {**output, "item": "a", "done": done},
+        {"use": "ref", "digest": digest("pinned"), "key": "style-guide"},
+    ]
+    run.lease("b", inputs)
+    run.start("b")
+    retry(run, "b", run.finish("b", "failed", ("agent", "agent-exit"), exit_code=3))
+    run.attempt("b", inputs)
+    run.done("b")
+    return end(run)
+
+
+def retry(run: Run, item: str, finished: int) -> int:
+    """Tries an item again."""
+    body = run.values[finished]["body"]
+    return run.add("item.retried", {
+        "item": item, "finished": finished, "class": body["class"], "reason": body["reason"],
+        "not_before": "2026-11-20T18:08:00.000000Z",
+    })
+
+
+def ask(run: Run, item: str, kind: str, **body) -> int:
+    """Asks about an item."""
+    asked = run.add("question.asked", {
+        "item": item, "kind": kind, "text": digest(f"question of {item}"), "options": 2, "subjects": [], **body,
+    })
+    run.add("item.waiting", {"item": item, "asked": asked})
+    return asked
+
+
+def answer(run: Run, asked: int, decision: str, **changes) -> int:
+    """Answers a question."""
+    body = {"asked": asked, "leaf": run.leaf(asked).hex(), "decision": decision, "answer": digest("answer")}
+    return run.add("question.answered", {**body, **changes}, HUMAN, AUTH)
+
+
+def question() -> Run:
+    """An attempt asks, is answered, and a second one does the work."""
+    run = begin()
+    run.ready("a")
+    run.lease("a")
+    run.start("a")
+    finished = run.finish("a", "needs_input", draft=run.blob("draft of a\n"))
+    answer(run, ask(run, "a", "input", finished=finished), "answered")
+    run.ready("a", "answer")
+    run.attempt("a")
+    run.done("a")
+    return end(run)
+
+
+def approval() -> Run:
+    """An approval between two items: asked without an attempt, and its answer is handed on."""
+    run = begin(items={"a": []})
+    run.items_added({"ok": ["a"]}, executor="approval")
+    run.items_added({"b": ["a", "ok"]})
+    run.ready("a")
+    run.attempt("a")
+    run.done("a")
+    asked = ask(run, "ok", "approval", subjects=[patch_of(run, "a")["digest"]])
+    answered = answer(run, asked, "approved")
+    done = run.end("item.done", "ok", answered=answered)
+    run.ready("b")
+    run.attempt("b", [
+        patch_of(run, "a"), {"use": "answer", "digest": digest("answer"), "item": "ok", "done": done},
+    ])
+    run.done("b")
+    return end(run)
+
+
+def rejected() -> Run:
+    """An approval that is rejected; what depends on it is skipped."""
+    run = begin(items={"ok": []})
+    run.items_added({"b": ["ok"]})
+    answered = answer(run, ask(run, "ok", "approval"), "rejected")
+    run.end("item.failed", "ok", answered=answered, **{"class": "verify", "reason": "rejected"})
+    run.end("item.skipped", "b", cause="dependency", due_to="ok")
+    return end(run, "failed")
+
+
+def cancelled() -> Run:
+    """Parked and tried again, then the run is cancelled: one item in an attempt, one never started."""
+    run = begin(items={"a": [], "b": ["a"]})
+    run.ready("a")
+    hold = run.add("hold.set", {"mode": "park", "reason": "maintenance"}, HUMAN, AUTH)
+    run.add("hold.released", {"hold": hold}, HUMAN, AUTH)
+    run.lease("a")
+    run.start("a")
+    park = run.add("hold.set", {"mode": "park", "reason": "maintenance"}, HUMAN, AUTH)
+    retry(run, "a", run.finish("a", "cancelled", ("cancelled", "operator")))
+    run.add("hold.released", {"hold": park}, HUMAN, AUTH)
+    run.lease("a")
+    run.start("a")
+    request = run.add("cancel.requested", {"scope": "run", "via": "cli", "reason": "operator"}, HUMAN, AUTH)
+    run.finish("a", "cancelled", ("cancelled", "operator"), signal=15)
+    run.end("item.cancelled", "a", request=request, proof="absent")
+    run.end("item.cancelled", "b", request=request, proof="never_started")
+    return end(run, "cancelled")
+
+
+def deadline() -> Run:
+    """A deadline that passed is a cancel of the attempt by the engine; the item then fails."""
+    run = begin()
+    run.ready("a")
+    run.lease("a")
+    run.start("a")
+    run.add("cancel.requested", {
+        "scope": "attempt", "item": "a", "attempt": 1, "via": "engine", "reason": "deadline",
+    })
+    finished = run.finish("a", "failed", ("timeout", "wall"))
+    run.end("item.failed", "a", finished=finished, **{"class": "timeout", "reason": "wall"})
+    return end(run, "failed")
+
+
+def pattern() -> Run:
+    """A pattern adds `check`, which fails and is made good by another; one item is skipped by it."""
+    run = begin(items={"a": [], "rest": ["a"]})
+    run.ready("a")
+    run.attempt("a")
+    run.done("a")
+    by = {"cause": "pattern", "source": "a", "actor": "pattern:review"}
+    run.items_added({"check": ["a"]}, **by)
+    run.ready("check")
+    run.lease("check", [patch_of(run, "a")])
+    run.start("check")
+    finished = run.finish("check", "failed", ("verify", "gate-failed"))
+    run.end("item.failed", "check", finished=finished, **{"class": "verify", "reason": "gate-failed"})
+    run.items_added({"mend": ["a"]}, **by)
+    run.ready("mend")
+    run.attempt("mend", [patch_of(run, "a")])
+    run.done("mend")
+    run.end("item.skipped", "rest", cause="pattern", due_to="mend")
+    return end(run)
+
+
+def pattern_failed() -> Run:
+    """A pattern that could not go on: the run fails, though every item is done."""
+    run = begin()
+    run.ready("a")
+    run.attempt("a")
+    run.done("a")
+    run.add("pattern.failed", {"pattern": "review:a", "reason": "rounds"})
+    return end(run, "failed")
+
+
+def closed_empty() -> Run:
+    """An open-ended run that was closed before anything was added."""
+    run = Run(Home(), open_ended=True)
+    run.add("run.closed", {}, HUMAN, AUTH)
+    return end(run)
+
+
+def extended() -> Run:
+    """An open-ended run: extended by an agent, then closed."""
+    run = begin(open_ended=True)
+    run.ready("a")
+    run.attempt("a", isolation=BARE)
+    run.done("a")
+    run.items_added({"b": ["a"]}, cause="extend", actor="agent:planner")
+    run.add("run.closed", {}, "agent:planner", AUTH)
+    run.ready("b")
+    run.attempt("b", [patch_of(run, "a")])
+    run.done("b")
+    return end(run)
+
+
+def open_run() -> Run:
+    """A run in the middle of an attempt."""
+    run = begin()
+    run.ready("a")
+    run.lease("a")
+    run.start("a")
+    return run
+
+
+def rotated() -> Run:
+    """Log and run keys are rotated while the run goes on."""
+    home = Home()
+    run = begin(home)
+    home.rotate("log", "second")
+    run.ready("a")
+    run.attempt("a")
+    home.rotate("run", "second")
+    home.rotate("attest", "second")
+    run.done("a")
+    return end(run)
+
+
+def local_anchor() -> Run:
+    """The log is also kept beside the store, before and after the seal."""
+    home = Home()
+    home.anchor("local")
+    run = one_item(home)
+    home.anchor("local")
+    return run
+
+
+def anchored_run() -> Run:
+    """The log is kept under object lock in another account."""
+    home = Home()
+    run = one_item(home)
+    home.anchor("s3-object-lock", external_place(home))
+    return run
+
+
+def external_place(home: Home) -> dict:
+    """The place of the next checkpoint of `home`."""
+    name = digest(home.origin)[7:]
+    return {**PLACE, "key": f"agora/v1/{name}/{len(home.log):020}.note"}
+
+
+def busy_log() -> Home:
+    """Two runs, one sealed before the other; registry and keys changed between them."""
+    home = Home()
+    one_item(home, "r-1")
+    home.deploy("one")
+    home.append("clock.jump", {"by_ms": 60000, "back": True})
+    home.rotate("run", "second")
+    one_item(home, "r-2")
+    home.anchor("local")
+    return home
+
+
+def secrets() -> Run:
+    """A secret in a file, another brokered; a line of the report is a weaker wall."""
+    run = begin()
+    run.ready("a")
+    run.lease("a")
+    isolation = {**BARE, "profile": "landlock-only", "network": {"mode": "open", "boundary": "nothing"}}
+    token = {"name": "token", "deliver": "file", "version": "3"}
+    run.start("a", isolation, [token, {"name": "api", "deliver": "broker"}])
+    run.finish("a")
+    run.done("a")
+    return end(run)
+
+
+def all_good() -> dict[str, tuple[dict, object]]:
+    """Returns every good bundle with the home whose policy fits it."""
+    runs = {
+        "one-item": one_item(), "hand-off-with-retry": hand_off(), "question": question(), "approval": approval(),
+        "approval-rejected": rejected(), "cancelled": cancelled(), "deadline": deadline(),
+        "grown-by-a-pattern": pattern(), "pattern-failed": pattern_failed(), "closed-empty": closed_empty(),
+        "extended": extended(), "open-run": open_run(), "rotated-key": rotated(), "local-anchor": local_anchor(),
+        "object-lock-anchor": anchored_run(), "secrets": secrets(),
+    }
+    found = {name: (run.bundle(), run.home) for name, run in runs.items()}
+    run = hand_off()
+    found["with-artifacts"] = (run.bundle(artifacts=True), run.home)
+    run = question()
+    found["with-artifacts-and-draft"] = (run.bundle(artifacts=True), run.home)
+    run = one_item()
+    found["statement-ed25519-alone"] = (run.bundle(p256=False), run.home)
+    run = one_item()
+    found["since"] = (run.bundle(since=[2, 3]), run.home)
+    home = busy_log()
+    found["log"] = (log_bundle(home), home)
+    home = Home()
+    run = one_item(home)
+    found["with-whole-log"] = (run.bundle(whole_log=True), home)
+    return found
