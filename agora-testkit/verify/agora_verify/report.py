@@ -69,9 +69,13 @@ class Report:
         """Whether a check of these steps failed."""
         return any(step in steps for step, _ in self._failed)
 
-    def unchecked(self, steps) -> bool:
-        """Whether something in these steps is unchecked."""
-        return any(step in steps for step, _ in self._unchecked)
+    def broken(self) -> bool:
+        """Whether the bundle's own bytes do not hold together (§10, integrity).
+
+        Steps 1 to 9, and of step 10 what needs nothing but the bundle: a byte changed in an anchor shows only there.
+        """
+        own = {(10, code) for code in f"{CHECKPOINT} {SIGNED} anchor-receipt".split()}
+        return any(step < 10 or (step, code) in own for step, code in self._failed)
 
     def failed_codes(self) -> list[str]:
         """Returns the codes that failed anywhere, sorted."""

@@ -9,7 +9,7 @@ BELOW = "none"
 
 def judge_axes(context: Context | None, report: Report) -> dict[str, str]:
     """Returns the value of each axis; `none` where there is nothing to judge."""
-    integrity = "broken" if report.failed(range(1, 10)) else "consistent"
+    integrity = "broken" if report.broken() else "consistent"
     if context is None:
         axes = dict.fromkeys(AXES, BELOW)
         return {**axes, "integrity": "broken"} if integrity == "broken" else axes
