@@ -74,6 +74,7 @@ def _check_place(context: Context, body: dict, found: Checkpoint, note_bytes: by
     fetched = context.fetched
     if fetched is None or fetched["key"] != key:
         report.skip(10, ["anchor-unchecked", *_LIVE], where, "not fetched")
+        report.notes.append(f"{where}: anchored as of the receipt, not re-checked")
         context.candidates |= known is not False and _covers(context, found)
         return False
     same = all(fetched[part] == place[part] for part in (*_PLACE, "version_id"))

@@ -40,6 +40,8 @@ class Key:
 
     def weak(self) -> bool:
         """Whether no signature of this key says anything."""
+        if not right_length(self.alg, self.key):
+            return True
         if self.alg == "ecdsa-p256":
             return _p256(self.key) is None
         y = int.from_bytes(self.key, "little") & (2**255 - 1)

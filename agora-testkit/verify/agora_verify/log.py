@@ -164,6 +164,7 @@ def _check_logged(context: Context):
     report = context.report
     if any(entry.value is None for entry in context.entries) or not context.entries:
         report.skip(5, "log-late", "entries", "an entry cannot be read, or there is none")
+        context.all_verified = context.all_verified and not context.entries
         return
     log_seq = context.entries[0].value["body"].get("log_seq")
     logged = leased = False

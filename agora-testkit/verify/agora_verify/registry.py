@@ -7,7 +7,7 @@ from .context import Context
 from .fields import decode_b64
 from .journal import all_readable
 from .keys import key_name
-from .note import Note, number, parse_note, signers
+from .note import Note, ignored_lines, number, parse_note, signers
 from .report import STEPS
 
 _FORMAT = "agora-registry/v1"
@@ -25,6 +25,7 @@ def check_registry(context: Context):
     opened = context.entries[0].value if context.entries else None
     if not all_readable(context) or opened is None or opened["type"] != "run.opened":
         context.report.skip(7, STEPS[7], "entries", "an entry cannot be read, or there is no opening")
+        context.all_verified = False
         return
     facts = opened["body"]["registry"]
     snapshot_bytes = decode_b64(context.bundle["registry"]["snapshot"])
@@ -84,6 +85,7 @@ def _check_note(context: Context, note: Note | None, facts: dict):
         report.skip(7, ["registry-signature", "key-window", "key-revoked"], "registry.note", "no keys to go by")
         context.all_verified = False
         return
+    context.ignored += ignored_lines(note, context.ring)
     name = key_name("registry-admin", context.log, registry=note.fields()[1])
     keys, wrong = signers(note, context.ring, "registry-admin", name)
     if wrong:

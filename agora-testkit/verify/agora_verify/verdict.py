@@ -8,13 +8,14 @@ BELOW = "none"
 
 
 def judge_axes(context: Context | None, report: Report) -> dict[str, str]:
-    """Returns the value of each axis; `none` where there is nothing to judge."""
-    integrity = "broken" if report.broken() else "consistent"
+    """Returns the value of each axis; `none` where there is nothing to judge, as in what is broken."""
+    nothing = dict.fromkeys(AXES, BELOW)
+    if report.broken():
+        return {**nothing, "integrity": "broken", "tamper": "unproven"}
     if context is None:
-        axes = dict.fromkeys(AXES, BELOW)
-        return {**axes, "integrity": "broken"} if integrity == "broken" else axes
+        return nothing
     axes = {
-        "integrity": integrity,
+        "integrity": "consistent",
         "authenticity": "key-pinned" if context.policy and context.all_verified else "self-asserted",
         "tamper": "unproven",
         "completeness": _completeness(context),
