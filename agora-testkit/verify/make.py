@@ -5,11 +5,12 @@ import json
 import pathlib
 import sys
 
-from agora_make import attacks, lies  # noqa: F401 (they register their cases)
+from agora_make import attacks, forms, lies  # noqa: F401 (they register their cases)
 from agora_make.case import CASES, Case, write
 from agora_make.files import fetched, policy
-from agora_make.good import all_good, anchored_run
+from agora_make.good import all_good, anchored_run, busy_log, one_item
 from agora_make.home import Home
+from agora_verify.merkle import root
 from agora_verify.verify import verify
 
 
@@ -21,9 +22,10 @@ def put(folder: pathlib.Path, name: str, data: bytes | str) -> str:
     return name
 
 
-def row(folder: pathlib.Path, name: str, case: Case) -> dict:
-    """Writes what a case needs beside its bundle; returns its row of `expected.json`."""
-    stem = pathlib.Path(name).stem
+def row(folder: pathlib.Path, name: str, case: Case, variant: str = "") -> dict:
+    """Writes what a case needs beside its bundle; returns its row of `expected.json`. `variant` tells apart the
+    files of rows with one bundle."""
+    stem = pathlib.Path(name).stem + variant
     wanted = {"file": name, "require": case.require, "codes": [case.code] if case.code else [], "exit": case.exit}
     if case.trust == policy(Home()):
         wanted["policy"] = "trust.toml"
@@ -41,6 +43,7 @@ def rows(folder: pathlib.Path) -> list[dict]:
         name = put(folder, f"good/{stem}.json", write(bundle))
         found.append(row(folder, name, Case("", None, exit=0)))
         found.append(row(folder, name, Case("", None, policy(home), exit=0)))
+    found += [row(folder, f"good/{stem}.json", case, "-strict") for stem, case in stricter()]
     home = anchored_run().home
     evident = Case("", None, policy(home), ["tamper-evident", "time-anchored"], fetched(home), 0)
     found.append(row(folder, "good/object-lock-anchor.json", evident))
@@ -51,6 +54,19 @@ def rows(folder: pathlib.Path) -> list[dict]:
             put(folder, f"bad/{stem}.json", case.data)
         found.append(row(folder, f"bad/{stem}.json", case))
     return found
+
+
+def stricter() -> list[tuple[str, Case]]:
+    """Good bundles that meet what an auditor has seen and requires: the twins of what is refused."""
+    run, log, whole = one_item(), busy_log(), policy(Home())
+    seen = [(size, root(run.home.leaves(size))) for size in (2, 3)]
+    seen_log = [(size, root(log.leaves(size))) for size in (2, 5, len(log.log))]
+    return [
+        ("since", Case("", None, policy(run.home, seen=seen), exit=0)),
+        ("log", Case("", None, policy(log, seen=seen_log, require={"completeness": "all-sealed"}), exit=0)),
+        ("with-whole-log", Case("", None, whole, ["all-sealed", "fully-isolated", "secrets-sealed"], exit=0)),
+        ("one-item", Case("", None, whole, ["whole-run", "recorded", "key-pinned", "tamper-detecting"], exit=0)),
+    ]
 
 
 def run(folder: pathlib.Path, wanted: dict) -> tuple[dict, int]:

@@ -14,9 +14,11 @@ from agora_make.files import policy
 from agora_make.good import all_good, one_item
 from agora_make.home import Home, path, proof
 from agora_verify import canon, fields, merkle
-from agora_verify.keys import Key
+from agora_verify.context import Context
+from agora_verify.journal import read_entry
+from agora_verify.keys import Key, Window
 from agora_verify.note import key_id, parse_checkpoint, parse_note
-from agora_verify.report import STEPS
+from agora_verify.report import STEPS, Report
 from agora_verify.verify import to_text, verify
 from make import failed, main, run
 
@@ -263,6 +265,45 @@ class Forms(unittest.TestCase):
         for text in bad:
             with self.subTest(text[:30]):
                 self.assertIsNone(parse_note(text.encode(), 2))
+
+
+class Bounds(unittest.TestCase):
+    """What is measured, at its bound and one beyond."""
+
+    def test_entries(self):
+        for kind, bound in (("run", 2_097_152), ("log", 65_535)):
+            for size, fails in ((bound, False), (bound + 1, True)):
+                context = Context({}, Report(), None, None)
+                entry = read_entry(context, '{"x":"' + "x" * (size - 8) + '"}', kind, "here")
+                self.assertEqual((len(entry.raw), "entry-limit" in context.report.failed_codes()), (size, fails))
+
+    def test_windows(self):
+        rows = (
+            ((Window(5),), {4: "key-window", 5: None, 99: None}),
+            ((Window(5, 8),), {4: "key-window", 5: None, 7: None, 8: "key-window"}),
+            ((Window(5, None, 8),), {4: "key-window", 8: None, 9: "key-revoked"}),
+            ((Window(5, 20, 8),), {9: "key-revoked", 20: "key-window"}),
+            ((Window(5, 8), Window(10)), {7: None, 8: "key-window", 10: None}),
+            ((Window(0, 8), Window(5, None, 6)), {6: None, 7: None, 8: "key-revoked"}),
+            ((), {0: None, 99: None}),
+        )
+        for windows, wanted in rows:
+            key = Key("k", "run", "ed25519", bytes(32), windows)
+            for index, code in wanted.items():
+                with self.subTest(windows=windows, index=index):
+                    self.assertEqual(key.stands_at(index), code)
+
+    def test_weak_keys(self):
+        p = 2**255 - 19
+        weak = [0, 1, p - 1, p, p + 1, 2**255 - 1]
+        weak = [y.to_bytes(32, "little") for y in weak] + [(y | 1 << 255).to_bytes(32, "little") for y in weak]
+        for key in weak + [bytes(31), bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85")]:
+            self.assertTrue(Key("k", "run", "ed25519", key).weak(), key.hex())
+        good = Home().signer("run").public
+        self.assertFalse(Key("k", "run", "ed25519", good).weak())
+        point = Home().p256.public
+        self.assertFalse(Key("k", "attest", "ecdsa-p256", point).weak())
+        self.assertTrue(Key("k", "attest", "ecdsa-p256", point[:-1] + bytes([point[-1] ^ 1])).weak())
 
 
 class CommandLine(unittest.TestCase):

@@ -1,7 +1,13 @@
 """Good bundles: one story each (§12). Each function makes a home of its own, so that all stand alone."""
 
+import datetime
+
+from agora_verify.fields import decode_b64, encode_b64
+from agora_verify.note import parse_checkpoint
+
 from .home import Home, digest
-from .run import AUTH, BARE, HUMAN, Run, log_bundle
+from .run import AUTH, BARE, HUMAN, STRICT, Run, log_bundle
+from .signing import Signer, note
 
 PLACE = {
     "account": "111122223333", "region": "eu-central-1", "bucket": "evidence", "version_id": "v-1",
@@ -283,6 +289,95 @@ def secrets() -> Run:
     return end(run)
 
 
+def every_member() -> Run:
+    """Every optional member, and what is open: `x`, and what a report of isolation holds beyond what is read."""
+    home = Home()
+    run = Run(home, open_ended=True)
+    run.items["a"] = {
+        "id": "a", "digest": digest("item a"), "executor": "edit", "depends_on": [], "needs": [], "uses": [1, 0],
+        "locks": ["site/docs%20of%20ours", "w"], "x": {"lane": [1, {"deep": True}]},
+    }
+    run.attempts["a"] = []
+    run.resolved = [
+        {"kind": "capability", "name": "style", "digest": digest("style two")},
+        {"kind": "subagent", "name": "edit", "digest": digest("edit one")},
+    ]
+    body = {"cause": "plan", "source": "plan.json", "resolved": run.resolved, "items": [run.items["a"]]}
+    run.add("items.added", {**body, "x": "free"}, "schedule:nightly", AUTH)
+    run.logged()
+    run.ready("a")
+    run.lease("a", [{"use": "ref", "digest": digest("pinned"), "key": "guide", "path": "docs/guide.md"},
+                    {"use": "ref", "digest": digest("bare")}])
+    isolation = {
+        **STRICT, "cgroup": {"pids": 512}, "probes": {**STRICT["probes"], "not_testable": ["P16"]},
+        "network": {**STRICT["network"], "intercept": False, "rules": digest("rules")},
+        "weaker": ["agent and worker share a host uid: \"namespaces\" are the wall \\"],
+    }
+    run.start("a", isolation, [{"name": "api", "deliver": "broker", "version": "7"}], image=digest("image"))
+    usage = {"input_tokens": 1, "cached_tokens": 2, "output_tokens": 3, "cost_microusd": 4, "turns": 5}
+    egress = {"allowed": 3, "refused": 1, "canaries": 0, "records": digest("egress")}
+    run.finish("a", usage=usage, usage_broker=usage, egress=egress, draft=run.blob("draft of a\n"), signal=9,
+               models=["large-2", "small-1"], verify={"passed": False, "report": digest("verify")})
+    run.done("a")
+    run.items_added({"b": []}, cause="extend", actor="agent:planner")
+    run.end("item.failed", "b", detail="no such product: \"x\"", **{"class": "input", "reason": "need-missing"})
+    run.items_added({"c": [], "d": []}, cause="extend", actor="agent:planner")
+    run.ends["denied"] += 1
+    run.add("item.denied", {"item": "c", "rule": "rules.2", "policy": digest("agora.toml")}, HUMAN, AUTH)
+    request = run.add("cancel.requested", {
+        "scope": "item", "item": "d", "via": "mcp", "reason": "caller", "note": digest("note"),
+    }, "agent:planner", AUTH)
+    run.end("item.cancelled", "d", request=request, proof="forced")
+    run.add("run.closed", {"x": []}, "agent:planner", AUTH)
+    return end(run, "failed", x=[])
+
+
+def small_attempts() -> Run:
+    """Accepted attempts that made a patch alone, an output alone, and nothing: the last has no statement."""
+    run = begin(items={"a": [], "b": [], "c": []})
+    for item in ("a", "b", "c"):
+        run.lease(item)
+        run.start(item)
+    attempts = {item: run.attempts[item][-1]["lease"] for item in "abc"}
+    log = {**run.blob("log\n"), "truncated": True}
+    for item, made in (
+        ("a", {"patch": {**run.blob("patch\n"), "files": 2, "flags": ["binary"]}, "outputs": []}),
+        ("b", {"outputs": [{**run.blob(f"{name}\n"), "path": name} for name in ("A.md", "a.md", "b/c.md")]}),
+        ("c", {"outputs": []}),
+    ):
+        body = {
+            **{part: attempts[item][part] for part in ("item", "attempt", "fence")}, "outcome": "done",
+            "duration_ms": 0, "models": [], "log": log, "report": digest(f"report {item}"), **made,
+        }
+        attempt = run.attempts[item][-1]
+        attempt["finish"], attempt["finished"] = body, run.add("attempt.finished", body)
+        attempt["finished_at"] = run.values[-1]["at"]
+        run.done(item)
+    return end(run)
+
+
+def large_log_entry() -> Home:
+    """An entry of the log as large as one may be: 65,535 bytes."""
+    home = Home()
+    one_item(home)
+    home.append("clock.jump", {"by_ms": 1, "back": False, "x": ""})
+    empty = home.log.pop()
+    home.clock -= datetime.timedelta(seconds=1)
+    home.append("clock.jump", {"by_ms": 1, "back": False, "x": "x" * (65_535 - len(empty))})
+    return home
+
+
+def witnessed() -> dict:
+    """A bundle whose checkpoints carry a line of somebody whom nobody named; it is ignored."""
+    run = one_item()
+    bundle = run.bundle()
+    witness = Signer("witness.example/w1", "log", "witness")
+    found = parse_checkpoint(decode_b64(bundle["log"]["checkpoint"]))
+    signer = run.home.signer("log")
+    bundle["log"]["checkpoint"] = encode_b64(note(found.note.text.decode("ascii"), witness, signer))
+    return bundle
+
+
 def all_good() -> dict[str, tuple[dict, object]]:
     """Returns every good bundle with the home whose policy fits it."""
     runs = {
@@ -290,7 +385,8 @@ def all_good() -> dict[str, tuple[dict, object]]:
         "approval-rejected": rejected(), "cancelled": cancelled(), "deadline": deadline(),
         "grown-by-a-pattern": pattern(), "pattern-failed": pattern_failed(), "closed-empty": closed_empty(),
         "extended": extended(), "open-run": open_run(), "rotated-key": rotated(), "local-anchor": local_anchor(),
-        "object-lock-anchor": anchored_run(), "secrets": secrets(),
+        "object-lock-anchor": anchored_run(), "secrets": secrets(), "every-member": every_member(),
+        "small-attempts": small_attempts(),
     }
     found = {name: (run.bundle(), run.home) for name, run in runs.items()}
     run = hand_off()
@@ -303,6 +399,9 @@ def all_good() -> dict[str, tuple[dict, object]]:
     found["since"] = (run.bundle(since=[2, 3]), run.home)
     home = busy_log()
     found["log"] = (log_bundle(home), home)
+    home = large_log_entry()
+    found["log-large-entry"] = (log_bundle(home), home)
+    found["witnessed"] = (witnessed(), Home())
     home = Home()
     run = one_item(home)
     found["with-whole-log"] = (run.bundle(whole_log=True), home)

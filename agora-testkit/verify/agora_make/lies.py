@@ -581,6 +581,12 @@ def ran_without_walls():
     return run.bundle(), run.home, {"require": ["partly-isolated"]}
 
 
+@attack("C-required-unchecked-place", "required-unmet", 2)
+def place_is_not_named():
+    run = good.anchored_run()
+    return run.bundle(), run.home, {"trust": None, "anchor": fetched(run.home), "require": ["time-anchored"]}
+
+
 @attack("C-required-unchecked-keys", "required-unmet", 2)
 def keys_are_not_named():
     return one(), None, {"trust": None, "require": ["key-pinned"]}

@@ -201,7 +201,8 @@ class Run:
         rows = list(dependencies.items())
         uses = [self.resolved[index] for index in spec["uses"]]
         rows += [(f"{part['kind']}/{part['name']}", part["digest"]) for part in uses]
-        rows += [("input/" + (part.get("key") or part["item"]), part["digest"]) for part in lease["inputs"]]
+        for part in lease["inputs"]:
+            rows.append(("input/" + (part.get("key") or part.get("item") or part["digest"][7:]), part["digest"]))
         made = [("patch", finish["patch"]["digest"])] if "patch" in finish else []
         made += [("outputs/" + part["path"], part["digest"]) for part in finish["outputs"]]
         left = [(name, finish.get(name)) for name in ("result_tree",)]

@@ -80,8 +80,9 @@ def _check_place(context: Context, body: dict, found: Checkpoint, note_bytes: by
     same = all(fetched[part] == place[part] for part in (*_PLACE, "version_id"))
     report.judge(10, "anchor-place", same, where, "fetched from another place")
     live = _check_live(context, fetched, row, note_bytes, where)
-    if same and live and known and _covers(context, found):
-        context.live = True
+    if same and live and _covers(context, found):
+        context.live |= known is True
+        context.candidates |= known is None
     return True
 
 
