@@ -297,7 +297,8 @@ class Bounds(unittest.TestCase):
         p = 2**255 - 19
         weak = [0, 1, p - 1, p, p + 1, 2**255 - 1]
         weak = [y.to_bytes(32, "little") for y in weak] + [(y | 1 << 255).to_bytes(32, "little") for y in weak]
-        for key in weak + [bytes(31), bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85")]:
+        weak += [bytes(31), bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85")]
+        for key in weak:
             self.assertTrue(Key("k", "run", "ed25519", key).weak(), key.hex())
         good = Home().signer("run").public
         self.assertFalse(Key("k", "run", "ed25519", good).weak())
