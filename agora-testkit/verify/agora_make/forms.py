@@ -92,6 +92,7 @@ for _name, (_type, _body, _changes) in ENTRIES.items():
 # Inputs of a lease that have not the form of §2.
 INPUTS = {
     "ref-with-item": {"use": "ref", "digest": digest("r"), "item": "a", "done": 1},
+    "answer-without-item": {"use": "answer", "digest": digest("p")},
     "patch-without-done": {"use": "patch", "digest": digest("p"), "item": "a"},
     "patch-with-path": {"use": "patch", "digest": digest("p"), "item": "a", "done": 1, "path": "a"},
     "output-without-path": {"use": "output", "digest": digest("p"), "item": "a", "done": 1},
@@ -458,6 +459,27 @@ def another_answer_handed_on():
     run.attempt("b", [{"use": "answer", "digest": digest("another answer"), "item": "ok", "done": done}])
     run.done("b")
     return end(run).bundle()
+
+
+def answered_with(text: str, item: str) -> dict:
+    """An item asked twice; its next attempt is given an answer."""
+    run = begin(items={"a": [], "b": []})
+    for said in ("first", "second"):
+        run.lease("a")
+        run.start("a")
+        asked = ask(run, "a", "input", finished=run.finish("a", "needs_input"))
+        answer(run, asked, "answered", answer=digest(said))
+        run.ready("a", "answer")
+    given = [{"use": "answer", "digest": digest(text), "item": "a"}]
+    for name in ("a", "b"):
+        run.attempt(name, given if name == item else [])
+        run.done(name)
+    return end(run).bundle()
+
+
+attack("D-story-input-earlier-answer", "story-input")(lambda: answered_with("first", "a"))
+attack("D-story-input-invented-answer", "story-input")(lambda: answered_with("third", "a"))
+attack("D-story-input-answer-of-another", "story-input")(lambda: answered_with("second", "b"))
 
 
 @attack("D-story-input-superseded", "story-input")

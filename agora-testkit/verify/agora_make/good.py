@@ -91,7 +91,7 @@ def answer(run: Run, asked: int, decision: str, **changes) -> int:
 
 
 def question() -> Run:
-    """An attempt asks, is answered, and a second one does the work."""
+    """An attempt asks, is answered, and the next ones are given the answer: one fails, the last does the work."""
     run = begin()
     run.ready("a")
     run.lease("a")
@@ -99,7 +99,11 @@ def question() -> Run:
     finished = run.finish("a", "needs_input", draft=run.blob("draft of a\n"))
     answer(run, ask(run, "a", "input", finished=finished), "answered")
     run.ready("a", "answer")
-    run.attempt("a")
+    told = [{"use": "answer", "digest": digest("answer"), "item": "a"}]
+    run.lease("a", told)
+    run.start("a")
+    retry(run, "a", run.finish("a", "failed", ("agent", "agent-exit"), exit_code=1))
+    run.attempt("a", told)
     run.done("a")
     return end(run)
 

@@ -69,9 +69,10 @@ def _added_rule(value, path):
 
 
 def _input_rule(value, path):
-    """`ref` has neither item nor done, the others both; a path belongs to an output, and to it alone."""
+    """`ref` has neither item nor done, the others both; only an answer to the item's own question has no done.
+    A path belongs to an output, and to it alone."""
     made = value["use"] != "ref"
-    if made != ("item" in value) or made != ("done" in value):
+    if made != ("item" in value) or (made != ("done" in value) and value["use"] != "answer"):
         raise Mistyped(f"{path}: item and done exactly when an item made it")
     _path_rule(value, path)
 

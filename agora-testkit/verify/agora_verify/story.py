@@ -31,6 +31,7 @@ class Item:
     source: str | None
     attempts: list[Attempt] = field(default_factory=list)
     open: Attempt | None = None
+    answer: str | None = None
     end: dict | None = None
 
     def latest_finish(self) -> dict | None:
@@ -158,9 +159,12 @@ class Story:
         return item.end if item and item.end and item.end["type"] == "item.done" else None
 
     def _input_fits(self, item: Item, input_: dict) -> bool:
-        """An input is the accepted patch, output or answer of the direct dependency it names."""
+        """An input is the accepted patch, output or answer of the direct dependency it names. An answer without
+        `done` is the latest one to a question of the item itself."""
         if input_["use"] == "ref":
             return True
+        if "done" not in input_:
+            return input_["item"] == item.spec["id"] and item.answer == input_["digest"]
         done = self._done(input_["item"])
         if input_["item"] not in item.spec["depends_on"] or done is None or done["seq"] != input_["done"]:
             return False
@@ -306,7 +310,9 @@ class Story:
             self.fail(value, "story-question", "the leaf of another question")
         if question:
             question.open = False
-            self._item(value, question.asked["body"]["item"])
+            item = self._item(value, question.asked["body"]["item"])
+            if item:
+                item.answer = body.get("answer")
 
     def _waiting(self, value: dict, body: dict):
         self.saw("story-reference")
