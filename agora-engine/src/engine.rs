@@ -18,9 +18,10 @@ use crate::driver::{self, Driver};
 use crate::home;
 use crate::host::{Host, ThisMachine};
 use crate::hub::Hub;
-use crate::journal::{Journal, Stamp, StoreError, recorded};
-use crate::keys::{Keys, Role};
+use crate::journal::{Journal, LoggedKey, Stamp, StoreError, recorded};
+use crate::keys::{KeyError, Keys, Role};
 use crate::operations::OpError;
+use crate::p256;
 use crate::perform::World;
 use crate::wake::Wake;
 
@@ -64,7 +65,7 @@ impl Options {
 /// What a store says of whose it is.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// The public keys that its log was opened with, the log's own under its origin's name.
+    /// The public keys that its log names, the log's own under its origin's name.
     pub keys: Vec<KeyRecord>,
     /// The registry version that it accepted last.
     pub registry: Option<Seen>,
@@ -107,7 +108,7 @@ impl Engine {
         let blobs = providers.blobs(&home)?;
         let origin = keys.origin().as_str().to_owned();
         let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&host)).await?;
-        open_log(&journal, &keys).await?;
+        open_log(&journal, &keys, &home).await?;
         let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs), Arc::clone(&host)));
         let wake = host.wake(&home);
         let (config, keys) = (Arc::new(config), Arc::new(keys));
@@ -182,12 +183,14 @@ impl Engine {
         if !Self::has_store(home) {
             return Ok(Recorded::default());
         }
-        let (opening, registry) = recorded(&home.join(STORE_FILE))?;
-        match opening.map(|entry| entry.record) {
-            Some(LogRecord::LogOpened { keys, .. }) => Ok(Recorded { keys, registry }),
-            Some(_) => Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
-            None => Ok(Recorded { keys: Vec::new(), registry }),
-        }
+        let found = recorded(&home.join(STORE_FILE))?;
+        let mut keys = match found.opening.map(|entry| entry.record) {
+            Some(LogRecord::LogOpened { keys, .. }) => keys,
+            Some(_) => return Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
+            None => Vec::new(),
+        };
+        keys.extend(found.second_key.map(|logged| logged.key).filter(|key| !keys.contains(key)));
+        Ok(Recorded { keys, registry: found.registry })
     }
 
     /// Whether the configuration wants a client that goes away to leave a driver behind.
@@ -211,31 +214,57 @@ impl Engine {
     }
 }
 
-/// Opens the log of runs, once per store.
-async fn open_log(journal: &Journal, keys: &Keys) -> Result<(), StoreError> {
+/// Opens the log of runs, once per store, and names a key of this home that it does not name yet.
+async fn open_log(journal: &Journal, keys: &Keys, home: &Path) -> Result<(), OpenError> {
     let mut records = Vec::new();
     for role in Role::ALL {
         let signer = keys.signer(role);
-        let word = |text: &str| Word::new(text).map_err(|error| StoreError::Sqlite(error.to_string()));
-        records.push(KeyRecord {
-            name: Enc::encode(signer.name()),
-            role: word(role.as_str())?,
-            alg: word("ed25519")?,
-            key: STANDARD.encode(signer.public_key()),
-            custody: word("file")?,
-        });
+        records.push(key_record(signer.name(), role, "ed25519", &signer.public_key())?);
     }
-    journal
-        .call(move |ledger| {
-            if ledger.log_opened()? {
-                return Ok(());
+    let second = match keys.attest_p256() {
+        Some(key) => Some(key_record(key.name(), Role::Attest, "ecdsa-p256", key.point())?),
+        None => None,
+    };
+    let named = journal.call(move |ledger| {
+        let opened = ledger.log_opened()?;
+        let named = ledger.second_key()?;
+        if opened && (second.is_none() || named.is_some()) {
+            return Ok(second.is_none() || named.map(|logged| logged.key) == second);
+        }
+        ledger.transact(|tx| {
+            let size = tx.log_head()?.map_or(0, |head| head.size);
+            if !tx.ledger().log_opened()? {
+                records.extend(second.clone());
+                tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })?;
+            } else if let (Some(key), None) = (&second, tx.ledger().second_key()?) {
+                tx.log(&Stamp::engine(), LogRecord::KeyAdded(key.clone()))?;
+            } else {
+                // Another process was faster.
+                return Ok(second.is_none() || tx.ledger().second_key()?.map(|logged| logged.key) == second);
             }
-            ledger.transact(|tx| {
-                if tx.ledger().log_opened()? {
-                    return Ok(());
-                }
-                tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })
-            })
+            second.map_or(Ok(()), |key| tx.put_second_key(&LoggedKey { key, at: size }))?;
+            Ok(true)
         })
-        .await
+    });
+    match named.await? {
+        true => Ok(()),
+        // A key takes another's place by a rotation, which both of them sign, and by nothing else.
+        false => Err(KeyError::Mismatch {
+            private: p256::private_path(home),
+            public: p256::trusted_path(home),
+            why: "the log of runs names another key".to_owned(),
+        }
+        .into()),
+    }
+}
+
+fn key_record(name: &str, role: Role, alg: &str, key: &[u8]) -> Result<KeyRecord, StoreError> {
+    let word = |text: &str| Word::new(text).map_err(|error| StoreError::Sqlite(error.to_string()));
+    Ok(KeyRecord {
+        name: Enc::encode(name),
+        role: word(role.as_str())?,
+        alg: word(alg)?,
+        key: STANDARD.encode(key),
+        custody: word("file")?,
+    })
 }

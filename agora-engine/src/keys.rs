@@ -2,7 +2,8 @@
 //!
 //! A private key is `keys/<role>.key`, PKCS#8 in PEM, mode 0600; its public half is `trust/<role>.vkey`, one C2SP verifier
 //! key. [`Role`] has no member for `registry-admin`, so no caller of this module, whatever it says, can open that key: the
-//! code that does is agora-admin's alone (`docs/registry.md`, the wall). Nothing here writes a key.
+//! code that does is agora-admin's alone (`docs/registry.md`, the wall). Nothing here writes a key. The second key of the
+//! role `attest`, of another algorithm, is [`crate::p256`]'s.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::config::file::{self, FileError};
+use crate::p256::{self, P256Key};
 
 /// The folder of private keys in the home folder.
 pub const KEYS_FOLDER: &str = "keys";
@@ -331,6 +333,7 @@ fn open_one(home: &Path, role: Role, origin: &Origin) -> Result<Arc<dyn Signer>,
 pub struct Keys {
     origin: Origin,
     signers: [Arc<dyn Signer>; 3],
+    attest_p256: Option<Arc<P256Key>>,
 }
 
 impl fmt::Debug for Keys {
@@ -340,14 +343,21 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Opens all three.
+    /// Opens all three, and the P-256 key where this home has one.
     ///
     /// # Errors
     /// [`KeyError`] for the first that cannot be used.
     pub fn open(home: &Path) -> Result<Self, KeyError> {
         let origin = origin(home)?;
         let [log, run, attest] = Role::ALL.map(|role| open_one(home, role, &origin));
-        Ok(Self { signers: [log?, run?, attest?], origin })
+        let attest_p256 = p256::open(home, &origin)?.map(Arc::new);
+        Ok(Self { signers: [log?, run?, attest?], attest_p256, origin })
+    }
+
+    /// The second key of the role `attest`; a home that an earlier version made may have none.
+    #[must_use]
+    pub fn attest_p256(&self) -> Option<&Arc<P256Key>> {
+        self.attest_p256.as_ref()
     }
 
     /// The log's origin.

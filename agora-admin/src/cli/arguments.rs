@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{
     answer, apply, approve, audit, backup, cancel, completions, deploy, diagnose, dispatch, doctor, entries,
     force_resolve, gc, hold, init, logs, mcp_config, places, release, restore, result, runs, schedule, serve, status,
-    submit, validate, watch,
+    submit, validate, verify, watch,
 };
 use crate::output::{Field, Format};
 
@@ -118,8 +118,10 @@ pub(crate) enum Verb {
     Release(release::Args),
     /// End an item whose stop could not be verified
     ForceResolve(force_resolve::Args),
-    /// Verify the evidence of a run
+    /// Verify the evidence of a run, and hand it out
     Audit(audit::Args),
+    /// Verify a bundle, as an auditor elsewhere would
+    Verify(verify::Args),
     /// Plans that run again and again
     #[command(subcommand)]
     Schedule(schedule::ScheduleVerb),

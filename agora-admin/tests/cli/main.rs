@@ -11,5 +11,6 @@ mod patterns;
 mod registry;
 mod runs;
 mod schedules;
+mod statements;
 mod stopping;
 mod support;

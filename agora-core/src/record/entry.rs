@@ -158,7 +158,10 @@ fn encode(wire: &Wire, limit: usize) -> Result<Vec<u8>, EntryError> {
 }
 
 fn decode(bytes: &[u8], limit: usize) -> Result<Wire, EntryError> {
-    let value = canon::entry_value(bytes, ENTRY_DEPTH_MAX, limit)?;
+    wire(canon::entry_value(bytes, ENTRY_DEPTH_MAX, limit)?)
+}
+
+fn wire(value: serde_json::Value) -> Result<Wire, EntryError> {
     if value.get("auth").is_some_and(|auth| !auth.is_object()) {
         return Err(EntryError::Schema("auth is no object".to_owned()));
     }
@@ -214,7 +217,18 @@ impl Entry {
     /// # Errors
     /// [`EntryError`] for bytes that, but for open members, [`Entry::to_bytes`] would not have written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
-        let wire = decode(bytes, ENTRY_BYTES_MAX)?;
+        Self::of_wire(decode(bytes, ENTRY_BYTES_MAX)?)
+    }
+
+    /// Reads the value of canonical bytes, such as [`crate::audit::chain::Checked`] has it.
+    ///
+    /// # Errors
+    /// As [`Entry::from_bytes`].
+    pub fn of_value(value: serde_json::Value) -> Result<Self, EntryError> {
+        Self::of_wire(wire(value)?)
+    }
+
+    fn of_wire(wire: Wire) -> Result<Self, EntryError> {
         let run = wire.run.ok_or_else(|| EntryError::Schema("no member run".to_owned()))?;
         let record = join(wire.kind, wire.body)?;
         Ok(Self { run, seq: wire.seq, prev: wire.prev, at: wire.at, actor: wire.actor, auth: wire.auth, record })
@@ -264,7 +278,18 @@ impl LogEntry {
     /// # Errors
     /// [`EntryError`] for bytes that, but for open members, [`LogEntry::to_bytes`] would not have written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
-        let wire = decode(bytes, LOG_ENTRY_BYTES_MAX)?;
+        Self::of_wire(decode(bytes, LOG_ENTRY_BYTES_MAX)?)
+    }
+
+    /// Reads the value of canonical bytes, such as [`crate::audit::chain::Checked`] has it.
+    ///
+    /// # Errors
+    /// As [`LogEntry::from_bytes`].
+    pub fn of_value(value: serde_json::Value) -> Result<Self, EntryError> {
+        Self::of_wire(wire(value)?)
+    }
+
+    fn of_wire(wire: Wire) -> Result<Self, EntryError> {
         if wire.run.is_some() {
             return Err(EntryError::Schema("a member run in the log".to_owned()));
         }

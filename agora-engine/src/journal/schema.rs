@@ -11,6 +11,7 @@ use agora_core::registry::Seen;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::StoreError;
+use super::evidence::{LoggedKey, SECOND_KEY};
 
 /// "agor", so that `file` and a reader can tell whose database it is.
 const APPLICATION_ID: i32 = 0x6167_6f72;
@@ -29,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_growth.sql"),
     include_str!("../../migrations/0003_schedules.sql"),
     include_str!("../../migrations/0004_collected.sql"),
+    include_str!("../../migrations/0005_statements.sql"),
 ];
 
 /// Opens the store of a home, and makes it if it is not there.
@@ -98,23 +100,40 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// What a store says of whose it is, without its keys: the first entry of its log, and the registry that was accepted last.
+/// What a store says of whose it is, without its keys.
+#[derive(Debug, Default)]
+pub(crate) struct OnRecord {
+    /// The first entry of its log.
+    pub(crate) opening: Option<LogEntry>,
+    /// The P-256 key that the log names for statements.
+    pub(crate) second_key: Option<LoggedKey>,
+    /// The registry that was accepted last.
+    pub(crate) registry: Option<Seen>,
+}
+
+/// What a store says of whose it is, without its keys.
 ///
 /// # Errors
 /// [`StoreError`] for what is there and is no store that can be read.
-pub(crate) fn recorded(path: &Path) -> Result<(Option<LogEntry>, Option<Seen>), StoreError> {
+pub(crate) fn recorded(path: &Path) -> Result<OnRecord, StoreError> {
     let conn = Connection::open_with_flags(path, FLAGS)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     check_owner(&conn)?;
     let first = conn.query_row("SELECT bytes FROM log WHERE seq = 0", [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     let first = first.map(|bytes| LogEntry::from_bytes(&bytes)).transpose();
-    let seen = "SELECT value FROM meta WHERE key = 'registry.seen'";
-    let seen = conn.query_row(seen, [], |row| row.get::<_, String>(0)).optional()?;
-    let seen = seen.map(|text| serde_json::from_str(&text)).transpose();
-    Ok((
-        first.map_err(|error| StoreError::Corrupt(error.to_string()))?,
-        seen.map_err(|error| StoreError::Corrupt(error.to_string()))?,
-    ))
+    Ok(OnRecord {
+        opening: first.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        second_key: known(&conn, SECOND_KEY)?,
+        registry: known(&conn, "registry.seen")?,
+    })
+}
+
+/// A value of what is known once.
+fn known<T: serde::de::DeserializeOwned>(conn: &Connection, key: &str) -> Result<Option<T>, StoreError> {
+    let found = "SELECT value FROM meta WHERE key = ?1";
+    let found = conn.query_row(found, [key], |row| row.get::<_, String>(0)).optional()?;
+    let read = found.map(|text| serde_json::from_str(&text)).transpose();
+    read.map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
 fn check_owner(conn: &Connection) -> Result<(), StoreError> {

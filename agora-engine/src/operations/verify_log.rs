@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agora_core::audit::chain::{ChainCheck, ChainHead, LOG_SEED};
 use agora_core::audit::checkpoint::{Checkpoint, RoleKeys};
-use agora_core::audit::merkle::{inclusion_proof, leaf_hash, root, verify_inclusion};
+use agora_core::audit::merkle::{Frontier, inclusion_proof, leaf_hash, root, verify_inclusion};
 use agora_core::error::Coded as _;
 use agora_core::id::{Digest, Hash, RunId};
 use agora_core::record::{LogEntry, LogRecord};
@@ -126,6 +126,8 @@ impl Log {
         let mine = [role_key(keys, Role::Log)];
         let others = [role_key(keys, Role::Run), role_key(keys, Role::Attest)];
         let role = RoleKeys { name: &mine[0].name, keys: &mine, others: &others };
+        self.failures.extend(self.kept(ledger, keys, role)?);
+        let mut fail = |code: &str, what: String| self.failures.push((code.to_owned(), what));
         let opened = Checkpoint::open(note.as_bytes(), keys.origin().as_str(), role).and_then(|opened| {
             let signed = usize::try_from(opened.checkpoint.size).unwrap_or(usize::MAX).min(self.leaves.len());
             opened.checkpoint.covers(signed as u64, &root(&self.leaves[..signed])).map(|()| opened.checkpoint.size)
@@ -143,6 +145,26 @@ impl Log {
             Err(error) => fail(error.code(), format!("the checkpoint of the log: {error}")),
         }
         Ok(())
+    }
+
+    /// What is wrong with the checkpoints that are kept for ever.
+    fn kept(&self, ledger: &Ledger, keys: &Keys, role: RoleKeys<'_>) -> Result<Vec<Failed>, StoreError> {
+        let (mut tree, mut failures, mut from) = (Frontier::default(), Vec::new(), 0);
+        while let Some((size, note)) = ledger.log_note_covering(from)? {
+            from = size.saturating_add(1);
+            let taken = usize::try_from(tree.size()).unwrap_or(usize::MAX);
+            let upto = usize::try_from(size).unwrap_or(usize::MAX).min(self.leaves.len());
+            self.leaves.get(taken..upto).unwrap_or_default().iter().for_each(|leaf| tree.push(*leaf));
+            let opened = Checkpoint::open(&note, keys.origin().as_str(), role)
+                .and_then(|opened| opened.checkpoint.covers(size, &tree.root()));
+            if let Err(error) = opened {
+                failures.push((error.code().to_owned(), format!("the kept checkpoint of size {size}: {error}")));
+            } else if tree.size() != size {
+                let what = format!("a checkpoint of size {size} is kept, and the log has {} entries", tree.size());
+                failures.push(("checkpoint-size".to_owned(), what));
+            }
+        }
+        Ok(failures)
     }
 
     /// Everything that is wrong with it, or that nothing is.

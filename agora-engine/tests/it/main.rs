@@ -25,6 +25,7 @@ mod processes;
 mod registry;
 mod scale;
 mod schedules;
+mod statements;
 mod stopping;
 mod store;
 mod throwing;
