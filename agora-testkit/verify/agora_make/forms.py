@@ -8,7 +8,7 @@ from . import good
 from .attacks import one
 from .case import attack
 from .files import policy
-from .good import answer, ask, begin, end, patch_of, retry
+from .good import answer, ask, begin, end, retry
 from .home import Home, digest
 from .run import AUTH, STRICT, Run, log_bundle
 from .signing import Signer, envelope, note
@@ -21,6 +21,8 @@ def with_entry(type_: str, body: dict, **changes) -> dict:
     """A good run with one entry more, before its first lease."""
     run = begin()
     run.add(type_, body, **changes)
+    if type_ == "item.ready":
+        run.was_ready.add("a")
     run.attempt("a")
     run.done("a")
     return end(run).bundle()
@@ -31,8 +33,8 @@ ENTRIES = {
     "unknown-type": ("item.paused", {"item": "a"}, {}),
     "log-type-in-a-run": ("clock.jump", {"by_ms": 1, "back": True}, {}),
     "version": ("run.closed", {}, {"v": 2}),
-    "actor": ("run.closed", {}, {"actor": "robot:r2"}),
-    "actor-without-name": ("run.closed", {}, {"actor": "human:"}),
+    "actor": ("item.ready", {"item": "a", "cause": "dependencies"}, {"actor": "robot:r2"}),
+    "actor-without-name": ("item.ready", {"item": "a", "cause": "dependencies"}, {"actor": "human:"}),
     "auth-member": ("run.closed", {}, {"auth": {**AUTH, "also": "x"}}),
     "no-such-day": ("run.closed", {}, {"at": "2027-02-29T00:00:00.000000Z"}),
     "x-beside-the-body": ("run.closed", {}, {"x": 1}),
@@ -153,7 +155,6 @@ def registry(snapshot=None, text=None):
 
 SNAPSHOTS = {
     "spaces": ("registry-digest", b":", b": "),
-    "null": ("registry-digest", b'"since":1', b'"since":null'),
     "version": ("registry-digest", b'"version":1', b'"version":2'),
     "no-subagents": ("registry-unlisted", b'"subagent"', b'"subagents"'),
     "capability-history": ("registry-unlisted", digest("style one").encode(), digest("style nil").encode()),
@@ -176,12 +177,13 @@ def registry_key_too_old():
 # The log
 
 
-def proofs(change) -> dict:
-    """A bundle whose consistency proofs are made otherwise."""
+def proofs(change, whole_log: bool = False) -> dict:
+    """A bundle whose consistency proofs are made otherwise. Without all entries of the log nobody can judge that from
+    size 3."""
     home = Home()
     for _ in range(3):
         home.append("clock.jump", {"by_ms": 1, "back": True})
-    bundle = good.one_item(home).bundle(since=[3])
+    bundle = good.one_item(home).bundle(since=[3], whole_log=whole_log)
     change(bundle["log"]["consistency"])
     return bundle
 
@@ -190,9 +192,15 @@ def break_last(parts: list):
     parts[0]["proof"][-1] = "00" * 32
 
 
-attack("D-since-broken", "log-consistency")(lambda: proofs(break_last))
-attack("D-since-nothing", "log-consistency")(lambda: proofs(lambda parts: parts.insert(0, {"from": 0, "proof": []})))
-attack("D-since-beyond", "log-consistency")(lambda: proofs(lambda parts: parts.append({"from": 99, "proof": []})))
+def add_nothing(parts: list):
+    parts.insert(0, {"from": 0, "proof": []})
+
+
+attack("D-since-broken", "log-consistency")(lambda: proofs(break_last, whole_log=True))
+attack("D-since-nothing", "log-consistency")(lambda: proofs(add_nothing, whole_log=True))
+attack("D-since-broken-unnamed", "log-consistency", 0)(lambda: proofs(break_last))
+attack("D-since-nothing-unnamed", "log-consistency", 0)(lambda: proofs(add_nothing))
+attack("D-since-beyond", "log-consistency", 0)(lambda: proofs(lambda parts: parts.append({"from": 99, "proof": []})))
 attack("D-since-order", "bundle-manifest")(lambda: proofs(lambda parts: parts.reverse()))
 
 
@@ -314,7 +322,7 @@ def done_attempt_retried():
     return end(run).bundle()
 
 
-@attack("D-story-result-of-another", "story-result")
+@attack("D-story-result-of-another", "story-reference")
 def result_of_another_item():
     run = begin(items={"a": [], "b": []})
     finished = run.attempt("a")
@@ -323,9 +331,9 @@ def result_of_another_item():
     return end(run).bundle()
 
 
-@attack("D-story-answer-of-another", "story-result")
+@attack("D-story-answer-of-another", "story-reference")
 def approval_of_another_item():
-    run = begin(items={"ok": [], "too": []})
+    run = begin(items={"ok": [], "too": []}, approvals=["ok", "too"])
     answered = answer(run, ask(run, "ok", "approval"), "approved")
     run.end("item.done", "ok", answered=answered)
     run.end("item.done", "too", answered=answered)
@@ -374,7 +382,8 @@ def cancelled_after_its_end():
 @attack("D-story-dependency-unknown", "story-item")
 def dependency_unknown():
     run = begin(items={"a": ["nobody"]})
-    run.end("item.skipped", "a", cause="dependency", due_to="a")
+    run.ends["denied"] += 1
+    run.add("item.denied", {"item": "a", "rule": "rules.2", "policy": digest("agora.toml")})
     return end(run, "failed").bundle()
 
 
@@ -397,35 +406,39 @@ def pattern_answers_nobody():
 
 @attack("D-story-skipped-dependency", "story-order")
 def leased_after_a_skipped_dependency():
-    run = begin(items={"a": [], "b": ["a"]})
-    run.end("item.skipped", "a", cause="pattern", due_to="b")
+    run = begin(items={"first": [], "a": ["first"], "b": ["a"]})
+    run.lease("first")
+    run.start("first")
+    finished = run.finish("first", "failed", ("agent", "agent-exit"))
+    run.end("item.failed", "first", finished=finished, **{"class": "agent", "reason": "agent-exit"})
+    run.end("item.skipped", "a", cause="dependency", due_to="first")
+    run.attempt("b")
+    run.done("b")
+    return end(run, "failed").bundle()
+
+
+@attack("D-story-asked-reference", "story-reference")
+def asked_about_another_items_attempt():
+    run = begin(items={"a": [], "b": []})
+    finished = run.attempt("a")
+    run.done("a")
+    run.lease("b")
+    run.start("b")
+    run.finish("b", "needs_input")
+    answer(run, ask(run, "b", "input", finished=finished), "answered")
+    run.ready("b", "answer")
     run.attempt("b")
     run.done("b")
     return end(run).bundle()
 
 
-@attack("D-story-asked-reference", "story-reference")
-def asked_about_another_items_attempt():
-    run = begin(items={"a": [], "ok": []})
-    finished = run.attempt("a")
-    run.done("a")
-    asked = run.add("question.asked", {
-        "item": "ok", "kind": "input", "text": digest("?"), "options": 0, "subjects": [], "finished": finished,
-    })
-    answer(run, asked, "expired")
-    run.end("item.failed", "ok", **{"class": "verify", "reason": "rejected"})
-    return end(run, "failed").bundle()
-
-
 @attack("D-story-waiting-reference", "story-reference")
 def waits_for_another_items_question():
-    run = begin(items={"ok": [], "too": []})
-    asked = ask(run, "ok", "approval")
-    run.add("item.waiting", {"item": "too", "asked": asked})
-    answered = answer(run, asked, "approved")
-    run.end("item.done", "ok", answered=answered)
-    other = answer(run, ask(run, "too", "approval"), "approved")
-    run.end("item.done", "too", answered=other)
+    run = begin(items={"ok": [], "too": []}, approvals=["ok", "too"])
+    asked = {item: ask(run, item, "approval") for item in ("ok", "too")}
+    run.add("item.waiting", {"item": "too", "asked": asked["ok"]})
+    for item in ("ok", "too"):
+        run.end("item.done", item, answered=answer(run, asked[item], "approved"))
     return end(run).bundle()
 
 
@@ -433,13 +446,13 @@ def waits_for_another_items_question():
 def made_good_before_it_failed():
     """What a pattern added before the failure does not make it good."""
     run = begin()
+    run.attempt("a")
+    run.done("a")
     run.items_added({"b": []}, cause="pattern", source="a")
-    run.attempt("b")
-    run.done("b")
-    run.lease("a")
-    run.start("a")
-    finished = run.finish("a", "failed", ("agent", "agent-exit"))
-    run.end("item.failed", "a", finished=finished, **{"class": "agent", "reason": "agent-exit"})
+    run.lease("b")
+    run.start("b")
+    finished = run.finish("b", "failed", ("agent", "agent-exit"))
+    run.end("item.failed", "b", finished=finished, **{"class": "agent", "reason": "agent-exit"})
     return end(run).bundle()
 
 
@@ -453,7 +466,7 @@ def cancel_of_an_item_is_none_of_the_run():
 
 @attack("D-story-input-answer", "story-input")
 def another_answer_handed_on():
-    run = begin(items={"ok": [], "b": ["ok"]})
+    run = begin(items={"ok": [], "b": ["ok"]}, approvals=["ok"])
     answered = answer(run, ask(run, "ok", "approval"), "approved")
     done = run.end("item.done", "ok", answered=answered)
     run.attempt("b", [{"use": "answer", "digest": digest("another answer"), "item": "ok", "done": done}])
@@ -472,7 +485,7 @@ def answered_with(text: str, item: str) -> dict:
         run.ready("a", "answer")
     given = [{"use": "answer", "digest": digest(text), "item": "a"}]
     for name in ("a", "b"):
-        run.attempt(name, given if name == item else [])
+        run.attempt(name, given if name == item else None)
         run.done(name)
     return end(run).bundle()
 
@@ -491,7 +504,7 @@ def patch_of_a_superseded_attempt():
     retry(run, "a", run.finish("a", "failed", ("agent", "no-result"), patch=kept))
     run.attempt("a")
     run.done("a")
-    run.attempt("b", [{**patch_of(run, "a"), "digest": kept["digest"]}])
+    run.attempt("b", [{**run.patch_of("a"), "digest": kept["digest"]}])
     run.done("b")
     return end(run).bundle()
 
@@ -538,7 +551,9 @@ def key_that_signed_is_not_listed():
 
 @attack("D-policy-weak-key", "key-weak")
 def weak_key_in_the_policy():
-    return one(), None, {"trust": policy(Home(), rows={"log": {"key": encode_b64(bytes(32))}})}
+    weak = policy(Home(), rows={"log": {"key": encode_b64(bytes(32))}})
+    row = weak[weak.index("[[key]]") :].split("\n\n")[0].replace('"example.com/agora"', '"example.com/weak"')
+    return one(), None, {"trust": f"{policy(Home())}\n{row}\n"}
 
 
 @attack("D-policy-without-keys", "key-unknown")

@@ -15,10 +15,10 @@ PLACE = {
 }
 
 
-def begin(home: Home | None = None, name: str = "r-1", items=None, **changes) -> Run:
+def begin(home: Home | None = None, name: str = "r-1", items=None, approvals=(), needs=None, **changes) -> Run:
     """A run that is opened, planned and stands in a signed log."""
     run = Run(home or Home(), name, **changes)
-    run.items_added(items or {"a": []}, actor=HUMAN)
+    run.items_added(items or {"a": []}, actor=HUMAN, approvals=approvals, needs=needs)
     run.logged()
     return run
 
@@ -28,13 +28,6 @@ def end(run: Run, outcome: str = "done", **changes) -> Run:
     run.complete(outcome, **changes)
     run.seal()
     return run
-
-
-def patch_of(run: Run, item: str, key: str | None = None) -> dict:
-    """The accepted patch of a done item, as an input."""
-    done = next(v["seq"] for v in run.values if v["type"] == "item.done" and v["body"]["item"] == item)
-    made = {"use": "patch", "digest": run.attempts[item][-1]["finish"]["patch"]["digest"], "item": item, "done": done}
-    return {**made, "key": key} if key else made
 
 
 def one_item(home: Home | None = None, name: str = "r-1") -> Run:
@@ -47,17 +40,18 @@ def one_item(home: Home | None = None, name: str = "r-1") -> Run:
 
 
 def hand_off() -> Run:
-    """`b` works on what `a` made, and needs a second attempt; an output and a pinned input are handed on too."""
-    run = begin(items={"a": [], "b": ["a"]})
+    """`b` works on what `a` made, and needs a second attempt; what it asks for by name and a pinned input are handed
+    on too."""
+    needs = [
+        {"key": "from-a", "item": "a", "use": "patch"},
+        {"key": "notes", "item": "a", "use": "output", "path": "notes.md"},
+    ]
+    run = begin(items={"a": [], "b": ["a"]}, needs={"b": needs})
     run.ready("a")
     run.attempt("a")
-    done = run.done("a")
+    run.done("a")
     run.ready("b")
-    output = {"use": "output", "digest": run.attempts["a"][-1]["finish"]["outputs"][0]["digest"], "path": "notes.md"}
-    inputs = [
-        patch_of(run, "a", "from-a"), {**output, "item": "a", "done": done},
-        {"use": "ref", "digest": digest("pinned"), "key": "style-guide"},
-    ]
+    inputs = [*run.inputs_of("b"), {"use": "ref", "digest": digest("pinned"), "key": "style-guide"}]
     run.lease("b", inputs)
     run.start("b")
     retry(run, "b", run.finish("b", "failed", ("agent", "agent-exit"), exit_code=3))
@@ -76,7 +70,11 @@ def retry(run: Run, item: str, finished: int) -> int:
 
 
 def ask(run: Run, item: str, kind: str, **body) -> int:
-    """Asks about an item."""
+    """Asks about an item; a person to approve shows what it depends on."""
+    if kind == "approval":
+        if item not in run.was_ready:
+            run.ready(item)
+        body = {"options": 0, "subjects": [part["digest"] for part in run.inputs_of(item)], **body}
     asked = run.add("question.asked", {
         "item": item, "kind": kind, "text": digest(f"question of {item}"), "options": 2, "subjects": [], **body,
     })
@@ -99,38 +97,37 @@ def question() -> Run:
     finished = run.finish("a", "needs_input", draft=run.blob("draft of a\n"))
     answer(run, ask(run, "a", "input", finished=finished), "answered")
     run.ready("a", "answer")
-    told = [{"use": "answer", "digest": digest("answer"), "item": "a"}]
-    run.lease("a", told)
+    run.lease("a")
     run.start("a")
     retry(run, "a", run.finish("a", "failed", ("agent", "agent-exit"), exit_code=1))
-    run.attempt("a", told)
+    run.attempt("a")
     run.done("a")
     return end(run)
 
 
 def approval() -> Run:
-    """An approval between two items: asked without an attempt, and its answer is handed on."""
-    run = begin(items={"a": []})
-    run.items_added({"ok": ["a"]}, executor="approval")
-    run.items_added({"b": ["a", "ok"]})
+    """An approval between two items: asked without an attempt, and shown what it is about. The plan's items stand in
+    several entries."""
+    run = Run(Home())
+    run.items_added({"a": []}, actor=HUMAN)
+    run.items_added({"ok": ["a"]}, actor=HUMAN, approvals=["ok"])
+    run.items_added({"b": ["a", "ok"]}, actor=HUMAN)
+    run.logged()
     run.ready("a")
     run.attempt("a")
     run.done("a")
-    asked = ask(run, "ok", "approval", subjects=[patch_of(run, "a")["digest"]])
-    answered = answer(run, asked, "approved")
-    done = run.end("item.done", "ok", answered=answered)
+    run.ready("ok")
+    answered = answer(run, ask(run, "ok", "approval"), "approved")
+    run.end("item.done", "ok", answered=answered)
     run.ready("b")
-    run.attempt("b", [
-        patch_of(run, "a"), {"use": "answer", "digest": digest("answer"), "item": "ok", "done": done},
-    ])
+    run.attempt("b")
     run.done("b")
     return end(run)
 
 
 def rejected() -> Run:
     """An approval that is rejected; what depends on it is skipped."""
-    run = begin(items={"ok": []})
-    run.items_added({"b": ["ok"]})
+    run = begin(items={"ok": [], "b": ["ok"]}, approvals=["ok"])
     answered = answer(run, ask(run, "ok", "approval"), "rejected")
     run.end("item.failed", "ok", answered=answered, **{"class": "verify", "reason": "rejected"})
     run.end("item.skipped", "b", cause="dependency", due_to="ok")
@@ -172,23 +169,24 @@ def deadline() -> Run:
 
 
 def pattern() -> Run:
-    """A pattern adds `check`, which fails and is made good by another; one item is skipped by it."""
+    """What `a` made does not pass its verify: `rest` is skipped, and a pattern adds `check`, which fails and is made
+    good by another."""
     run = begin(items={"a": [], "rest": ["a"]})
     run.ready("a")
-    run.attempt("a")
+    run.attempt("a", verify={"passed": False, "report": digest("verify")})
     run.done("a")
+    run.end("item.skipped", "rest", cause="pattern", due_to="a")
     by = {"cause": "pattern", "source": "a", "actor": "pattern:review"}
     run.items_added({"check": ["a"]}, **by)
     run.ready("check")
-    run.lease("check", [patch_of(run, "a")])
+    run.lease("check")
     run.start("check")
     finished = run.finish("check", "failed", ("verify", "gate-failed"))
     run.end("item.failed", "check", finished=finished, **{"class": "verify", "reason": "gate-failed"})
     run.items_added({"mend": ["a"]}, **by)
     run.ready("mend")
-    run.attempt("mend", [patch_of(run, "a")])
+    run.attempt("mend")
     run.done("mend")
-    run.end("item.skipped", "rest", cause="pattern", due_to="mend")
     return end(run)
 
 
@@ -218,7 +216,7 @@ def extended() -> Run:
     run.items_added({"b": ["a"]}, cause="extend", actor="agent:planner")
     run.add("run.closed", {}, "agent:planner", AUTH)
     run.ready("b")
-    run.attempt("b", [patch_of(run, "a")])
+    run.attempt("b")
     run.done("b")
     return end(run)
 
@@ -311,7 +309,7 @@ def every_member() -> Run:
     run.logged()
     run.ready("a")
     run.lease("a", [{"use": "ref", "digest": digest("pinned"), "key": "guide", "path": "docs/guide.md"},
-                    {"use": "ref", "digest": digest("bare")}])
+                    {"use": "ref", "digest": digest("plain"), "key": "plain"}])
     isolation = {
         **STRICT, "cgroup": {"pids": 512}, "probes": {**STRICT["probes"], "not_testable": ["P16"]},
         "network": {**STRICT["network"], "intercept": False, "rules": digest("rules")},
@@ -324,13 +322,17 @@ def every_member() -> Run:
                models=["large-2", "small-1"], verify={"passed": False, "report": digest("verify")})
     run.done("a")
     run.items_added({"b": []}, cause="extend", actor="agent:planner")
+    run.ready("b")
     run.end("item.failed", "b", detail="no such product: \"x\"", **{"class": "input", "reason": "need-missing"})
     run.items_added({"c": [], "d": []}, cause="extend", actor="agent:planner")
     run.ends["denied"] += 1
     run.add("item.denied", {"item": "c", "rule": "rules.2", "policy": digest("agora.toml")}, HUMAN, AUTH)
+    run.lease("d")
+    run.start("d")
     request = run.add("cancel.requested", {
         "scope": "item", "item": "d", "via": "mcp", "reason": "caller", "note": digest("note"),
     }, "agent:planner", AUTH)
+    run.finish("d", "cancelled", ("cancelled", "caller"))
     run.end("item.cancelled", "d", request=request, proof="forced")
     run.add("run.closed", {"x": []}, "agent:planner", AUTH)
     return end(run, "failed", x=[])

@@ -8,7 +8,7 @@ from . import good
 from .attacks import one
 from .case import attack, recount, write
 from .files import fetched, policy
-from .good import answer, ask, begin, end, patch_of, retry
+from .good import answer, ask, begin, end, retry
 from .home import Home, digest
 from .run import Run
 from .signing import Signer, envelope, note
@@ -27,7 +27,7 @@ def upstream_done() -> Run:
 def handed(change) -> dict:
     """`b` works on what `change` makes of the patch of `a`."""
     run = upstream_done()
-    run.attempt("b", [change(patch_of(run, "a"))])
+    run.attempt("b", [change(run.patch_of("a"))])
     run.done("b")
     return end(run).bundle()
 
@@ -43,7 +43,7 @@ def input_of_no_direct_dependency():
     for item in ("a", "b"):
         run.attempt(item)
         run.done(item)
-    run.attempt("c", [patch_of(run, "a")])
+    run.attempt("c", [run.patch_of("a")])
     run.done("c")
     return end(run).bundle()
 
@@ -72,7 +72,7 @@ def superseded_attempt_accepted():
 
 @attack("A-49-rejected", "story-result")
 def rejection_taken_for_approval():
-    run = begin(items={"ok": []})
+    run = begin(items={"ok": []}, approvals=["ok"])
     answered = answer(run, ask(run, "ok", "approval"), "rejected")
     run.end("item.done", "ok", answered=answered)
     return end(run).bundle()
@@ -157,8 +157,10 @@ def unknown_item():
 
 @attack("C-story-item-repeated", "story-item")
 def repeated_item():
-    run = begin()
+    run = Run(Home())
     run.items_added({"a": []})
+    run.items_added({"a": []})
+    run.logged()
     run.attempt("a")
     run.done("a")
     return end(run).bundle()
@@ -266,7 +268,7 @@ def leased_before_its_dependency():
 
 @attack("C-story-question-leaf", "story-question")
 def answer_to_other_words():
-    run = begin(items={"ok": []})
+    run = begin(items={"ok": []}, approvals=["ok"])
     asked = ask(run, "ok", "approval")
     answered = answer(run, asked, "approved", leaf=run.leaf(asked - 1).hex())
     run.end("item.done", "ok", answered=answered)
@@ -275,7 +277,7 @@ def answer_to_other_words():
 
 @attack("C-story-question-twice", "story-question")
 def answered_twice():
-    run = begin(items={"ok": []})
+    run = begin(items={"ok": []}, approvals=["ok"])
     asked = ask(run, "ok", "approval")
     answered = answer(run, asked, "approved")
     answer(run, asked, "rejected")
@@ -408,7 +410,8 @@ def log_entry_too_large():
 @attack("C-entry-time", "entry-time")
 def clock_goes_back():
     run = begin()
-    run.add("item.ready", {"item": "a", "cause": "dependencies"}, at="2026-11-20T18:07:00.000000Z")
+    run.add("hold.set", {"mode": "drain", "reason": "maintenance"}, at="2026-11-20T18:07:00.000000Z")
+    run.add("hold.released", {"hold": len(run.entries) - 1})
     run.attempt("a")
     run.done("a")
     return end(run).bundle()
@@ -423,7 +426,7 @@ def reason_of_another_class():
     return end(run, "failed").bundle()
 
 
-@attack("C-entry-schema-later", "entry-schema")
+@attack("C-story-reference-later", "story-reference")
 def position_that_is_not_earlier():
     run = begin()
     run.add("hold.released", {"hold": len(run.entries)})

@@ -35,6 +35,7 @@ class Run:
         self.resolved: list[dict] = []
         self.attempts: dict[str, list[dict]] = {}
         self.fence = 0
+        self.was_ready: set[str] = set()
         self.due: list[bytes] = []
         self.ends: dict[str, int] = dict.fromkeys([*ENDS.values(), "denied"], 0)
         self.cost = 0
@@ -80,18 +81,18 @@ class Run:
         return {"digest": digest(data), "size_bytes": len(data)}
 
     def items_added(self, items: dict[str, list[str]], cause: str = "plan", source: str | None = None,
-                    executor: str = "edit", actor: str = "engine") -> int:
-        """Adds items, each with what it depends on."""
+                    actor: str = "engine", approvals=(), needs: dict[str, list[dict]] | None = None) -> int:
+        """Adds items, each with what it depends on. A person decides `approvals`; `needs` are asked for by name."""
         self.resolved = [
             {"kind": "subagent", "name": "edit", "digest": digest("edit one")},
             {"kind": "capability", "name": "style", "digest": digest("style one")},
         ]
         specs = []
-        for name, needs in items.items():
+        for name, depends_on in items.items():
             self.items[name] = {
-                "id": name, "digest": digest(f"item {name}"), "executor": executor, "depends_on": needs,
-                "needs": [{"key": f"from-{need}", "item": need, "use": "patch"} for need in needs],
-                "locks": ["site/docs"], "uses": [] if executor == "approval" else [0, 1],
+                "id": name, "digest": digest(f"item {name}"), "depends_on": depends_on,
+                "executor": "approval" if name in approvals else "edit", "needs": (needs or {}).get(name, []),
+                "locks": [] if name in approvals else [f"site/{name}"], "uses": [] if name in approvals else [0, 1],
             }
             self.attempts[name] = []
             specs.append(self.items[name])
@@ -111,17 +112,51 @@ class Run:
         return self.add("run.logged", {"size": size, "root": root.hex(), "sig": signer.line_data(text)})
 
     def ready(self, item: str, cause: str = "dependencies") -> int:
-        """The item may be leased."""
+        """The item may be leased, or asked for."""
+        self.was_ready.add(item)
         return self.add("item.ready", {"item": item, "cause": cause})
 
+    def of_item(self, type_: str, item: str) -> list[dict]:
+        """Returns the entries of a type and item."""
+        return [value for value in self.values if value["type"] == type_ and value["body"]["item"] == item]
+
+    def patch_of(self, item: str, key: str | None = None) -> dict:
+        """The accepted patch of a done item, as an input."""
+        done = self.of_item("item.done", item)[0]["seq"]
+        patch = self.attempts[item][-1]["finish"]["patch"]
+        made = {"use": "patch", "digest": patch["digest"], "item": item, "done": done}
+        return {**made, "key": key} if key else made
+
+    def inputs_of(self, item: str) -> list[dict]:
+        """What the next attempt is given: the patch of each dependency that is done with one, the needs, and the
+        answer to the item's question."""
+        given = [self.patch_of(name) for name in self.items[item]["depends_on"] if self._has_patch(name)]
+        for need in self.items[item]["needs"]:
+            made = self.attempts[need["item"]][-1]["finish"]
+            done = self.of_item("item.done", need["item"])[0]["seq"]
+            parts = [made["patch"]] if need["use"] == "patch" else made["outputs"]
+            part = next(part for part in parts if part.get("path") == need.get("path"))
+            given.append({**need, "digest": part["digest"], "done": done})
+        asked = self.of_item("question.asked", item)
+        said = [v["body"] for v in self.values if v["type"] == "question.answered"]
+        answers = [body["answer"] for body in said if asked and body["asked"] == asked[-1]["seq"]]
+        return given + [{"use": "answer", "digest": answer, "item": item} for answer in answers]
+
+    def _has_patch(self, item: str) -> bool:
+        attempts = self.attempts.get(item, [])
+        return bool(self.of_item("item.done", item) and attempts and "patch" in attempts[-1].get("finish", {}))
+
     def lease(self, item: str, inputs: list[dict] | None = None, **changes) -> int:
-        """Leases the item's next attempt."""
+        """Leases the item's next attempt, ready before the first; with `inputs`, or all that it ought to have."""
+        if item not in self.was_ready:
+            self.ready(item)
         self.fence += 1
         number = len(self.attempts[item]) + 1
         body = {
             "item": item, "attempt": number, "fence": self.fence, "target": "local", "target_digest": digest("target"),
             "provider": "process", "message": self.blob(f"do {item} {number}\n")["digest"], "model": "small-1",
-            "inputs": inputs or [], "locks": ["site/docs"], "deadline": "2026-11-20T20:00:00.000000Z",
+            "inputs": self.inputs_of(item) if inputs is None else inputs, "locks": self.items[item]["locks"],
+            "deadline": "2026-11-20T20:00:00.000000Z",
             "reserved_microusd": 1000, **changes,
         }
         self.attempts[item].append({"lease": body})

@@ -27,13 +27,14 @@ def read_subset(data: bytes, depth_max: int):
     if not isinstance(value, dict):
         raise NotCanonical("not an object")
     _walk(value, 1, depth_max)
+    _refuse_null(value)
     if write(value) != data:
         raise NotCanonical("not the canonical spelling")
     return value
 
 
 def read_wide(data: bytes):
-    """Returns the object that `data` holds as RFC 8785 writes it, with integers only and without null."""
+    """Returns the object that `data` holds as RFC 8785 writes it, with integers only."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -90,11 +91,17 @@ def _integer(text: str) -> int:
     return value
 
 
+def _refuse_null(value):
+    if value is None:
+        raise NotCanonical("null")
+    if isinstance(value, (dict, list)):
+        for element in value.values() if isinstance(value, dict) else value:
+            _refuse_null(element)
+
+
 def _walk(value, depth: int, depth_max: int):
     if isinstance(value, (dict, list)):
         if depth > depth_max:
             raise NotCanonical(f"nested deeper than {depth_max}")
         for element in value.values() if isinstance(value, dict) else value:
             _walk(element, depth + 1, depth_max)
-    elif value is None:
-        raise NotCanonical("null")

@@ -97,12 +97,6 @@ def boolean(value, path, own):
     _need(isinstance(value, bool), path, "not a bool")
 
 
-def earlier(value, path, own):
-    """`seq`: the position of an earlier entry of the same journal."""
-    integer(value, path, own)
-    _need(value < own, path, "not the position of an earlier entry")
-
-
 def time(value, path, own):
     """`time`: UTC with six decimals, a real date."""
     _need(isinstance(value, str) and parse_time(value) is not None, path, "not a time")

@@ -43,7 +43,7 @@ def parse_note(data: bytes, text_lines: int) -> Note | None:
     if any((char < " " and char != "\n") or "\x7f" <= char <= "\x9f" for char in whole):
         return None
     parts = whole.split("\n")
-    if parts.pop() != "" or len(parts) < text_lines + 2:
+    if parts.pop() != "" or len(parts) < text_lines + 1:
         return None
     texts, gap, lines = parts[:text_lines], parts[text_lines], parts[text_lines + 1 :]
     if gap != "" or "" in texts or len(lines) > 16:

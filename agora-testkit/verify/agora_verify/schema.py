@@ -1,7 +1,7 @@
 """What an entry may be (§2): the members of every entry, and the body that each type fixes."""
 
 from .fields import (
-    Mistyped, any_value, array, b64, boolean, digest, earlier, hash_, integer, just, name, one_of, origin, pattern,
+    Mistyped, any_value, array, b64, boolean, digest, integer, hash_, integer, just, name, one_of, origin, pattern,
     record, text, time, word,
 )
 
@@ -109,7 +109,7 @@ _item = record(
 )
 _input = record(
     {
-        "use": one_of("patch", "output", "answer", "ref"), "digest": digest, "item?": name, "done?": earlier,
+        "use": one_of("patch", "output", "answer", "ref"), "digest": digest, "item?": name, "done?": integer,
         "key?": name, "path?": name,
     },
     rule=_input_rule,
@@ -156,29 +156,29 @@ RUN_BODIES = {
         "log?": record({**_artifact, "truncated": boolean}), "report?": digest,
         "egress?": record({"allowed": integer, "refused": integer, "canaries": integer, "records": digest}),
     }, _finished_rule),
-    "item.done": _body({"item": name, "finished?": earlier, "answered?": earlier}, _done_rule),
+    "item.done": _body({"item": name, "finished?": integer, "answered?": integer}, _done_rule),
     "item.failed": _body({
-        "item": name, "class": classes, "reason": word, "detail?": text, "finished?": earlier, "answered?": earlier,
+        "item": name, "class": classes, "reason": word, "detail?": text, "finished?": integer, "answered?": integer,
     }, reason_fits),
     "item.retried": _body({
-        "item": name, "finished": earlier, "class": classes, "reason": word, "not_before": time,
+        "item": name, "finished": integer, "class": classes, "reason": word, "not_before": time,
     }, reason_fits),
-    "item.waiting": _body({"item": name, "asked": earlier}),
+    "item.waiting": _body({"item": name, "asked": integer}),
     "item.skipped": _body({"item": name, "cause": one_of("dependency", "pattern"), "due_to": name}),
     "item.cancelled": _body({
-        "item": name, "request": earlier, "proof": one_of("never_started", "absent", "forced"),
+        "item": name, "request": integer, "proof": one_of("never_started", "absent", "forced"),
     }),
     "item.denied": _body({"item": name, "rule": name, "policy": digest}),
     "question.asked": _body({
         "item": name, "kind": one_of("input", "approval"), "text": digest, "options": integer,
-        "subjects": array(digest), "finished?": earlier, "expires?": time,
+        "subjects": array(digest), "finished?": integer, "expires?": time,
     }),
     "question.answered": _body({
-        "asked": earlier, "leaf": hash_, "decision": one_of("answered", "approved", "rejected", "expired"),
+        "asked": integer, "leaf": hash_, "decision": one_of("answered", "approved", "rejected", "expired"),
         "answer?": digest,
     }),
     "hold.set": _body({"mode": one_of("drain", "park"), "reason": word, "note?": digest}),
-    "hold.released": _body({"hold": earlier}),
+    "hold.released": _body({"hold": integer}),
     "cancel.requested": _body({
         "scope": one_of("run", "item", "attempt"), "item?": name, "attempt?": integer,
         "via": one_of("mcp", "cli", "schedule", "engine"), "reason": word, "note?": digest,
@@ -197,7 +197,7 @@ LOG_BODIES = {
     "log.opened": _body({"format": just("agora-log/v1"), "keys": array(record(_key))}),
     "run.opened": _body({"run": name, "plan": digest, "registry": registry_ref, "first": hash_}),
     "run.sealed": _body({
-        "run": name, "opened": earlier, "size": integer, "root": hash_,
+        "run": name, "opened": integer, "size": integer, "root": hash_,
         "outcome": one_of("done", "failed", "cancelled"),
     }),
     "key.added": _body(_key),

@@ -89,6 +89,13 @@ def _keys(context: Context, policy_path: str | None) -> Ring | None:
     """Step 2: the policy's keys, or without one the bundle's. A policy that cannot be used gives none."""
     report, policy = context.report, context.policy
     given = [Key(row["name"], row["role"], row["alg"], decode_b64(row["key"])) for row in context.bundle["keys"]]
+    if policy:
+        ok = policy.origin == context.log
+        report.judge(2, "policy-origin", ok, "", f"the policy is for {policy.origin}")
+        if not ok:
+            # It says nothing of this log's keys: the bundle's own are believed, self-asserted.
+            policy = context.policy = None
+            policy_path = None
     pinned = list(policy.keys) if policy else []
     for key in pinned + given:
         report.judge(2, "key-weak", not key.weak(), key.name, "no signature by it says anything")
@@ -101,9 +108,7 @@ def _keys(context: Context, policy_path: str | None) -> Ring | None:
     for key in given:
         ok = key in pinned or key.name not in names
         report.judge(2, "key-substituted", ok, key.name, "not the policy's key of this name")
-    ok = policy.origin == context.log
-    report.judge(2, "policy-origin", ok, "", f"the policy is for {policy.origin}")
-    return Ring(pinned) if ok else None
+    return Ring(pinned)
 
 
 def _document(data, context: Context | None, report: Report, axes: dict, required: list[str], code: int) -> dict:
