@@ -205,12 +205,12 @@ attack("A-32-no-lf", "checkpoint-format")(lambda: run_note(lambda text, key: not
 
 @attack("A-34", "checkpoint-unsigned")
 def line_removed():
-    """A witness's line is left: a note without any line is none."""
+    """A witness's line is left."""
     witness = Signer("witness.example/w1", "log", "witness")
     return run_note(lambda text, key: note(text, witness))
 
 
-@attack("A-34-no-line", "checkpoint-format")
+@attack("A-34-no-line", "checkpoint-unsigned")
 def every_line_removed():
     return run_note(lambda text, key: note(text))
 

@@ -338,6 +338,16 @@ def every_member() -> Run:
     return end(run, "failed", x=[])
 
 
+def nameless_reference() -> Run:
+    """Content that the plan pinned without a name: `key` is optional, and the statement then names the digest (§6)."""
+    run = begin()
+    run.lease("a", [{"use": "ref", "digest": digest("bare")}])
+    run.start("a")
+    run.finish("a")
+    run.done("a")
+    return end(run)
+
+
 def small_attempts() -> Run:
     """Accepted attempts that made a patch alone, an output alone, and nothing: the last has no statement."""
     run = begin(items={"a": [], "b": [], "c": []})
@@ -392,7 +402,7 @@ def all_good() -> dict[str, tuple[dict, object]]:
         "grown-by-a-pattern": pattern(), "pattern-failed": pattern_failed(), "closed-empty": closed_empty(),
         "extended": extended(), "open-run": open_run(), "rotated-key": rotated(), "local-anchor": local_anchor(),
         "object-lock-anchor": anchored_run(), "secrets": secrets(), "every-member": every_member(),
-        "small-attempts": small_attempts(),
+        "small-attempts": small_attempts(), "nameless-reference": nameless_reference(),
     }
     found = {name: (run.bundle(), run.home) for name, run in runs.items()}
     run = hand_off()

@@ -57,19 +57,13 @@ def included(leaf_hash: bytes, index: int, size: int, proof: list[bytes], root_h
     return last == 0 and result == root_hash
 
 
-def consistent(old_size: int, old_root: bytes | None, size: int, root_hash: bytes, proof: list[bytes]) -> bool:
-    """Whether `proof` leads from the tree of `old_size` to that of `size` (RFC 9162 §2.1.4.2).
-
-    With `old_root` None nobody knows the old root: then only what the proof says of the new one is compared,
-    and of a power of two, whose proof starts at the old root itself, only the number of hashes.
-    """
+def consistent(old_size: int, old_root: bytes, size: int, root_hash: bytes, proof: list[bytes]) -> bool:
+    """Whether `proof` leads from the tree of `old_size` to that of `size` (RFC 9162 §2.1.4.2)."""
     if not 0 < old_size < size:
         return False
     path = list(proof)
-    blind = False
     if old_size & (old_size - 1) == 0:
-        blind = old_root is None
-        path.insert(0, old_root or b"")
+        path.insert(0, old_root)
     if not path:
         return False
     first, last = old_size - 1, size - 1
@@ -86,6 +80,4 @@ def consistent(old_size: int, old_root: bytes | None, size: int, root_hash: byte
         else:
             new = node(new, hash_)
         first, last = first >> 1, last >> 1
-    if last != 0:
-        return False
-    return blind or (new == root_hash and (old_root is None or old == old_root))
+    return last == 0 and (old, new) == (old_root, root_hash)

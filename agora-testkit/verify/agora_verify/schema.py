@@ -1,7 +1,7 @@
 """What an entry may be (§2): the members of every entry, and the body that each type fixes."""
 
 from .fields import (
-    Mistyped, any_value, array, b64, boolean, digest, integer, hash_, integer, just, name, one_of, origin, pattern,
+    Mistyped, any_value, array, b64, boolean, digest, hash_, integer, just, name, one_of, origin, pattern,
     record, text, time, word,
 )
 

@@ -15,7 +15,8 @@ class Story(Growth, Attempts, Questions, Ends):
     def replay(self):
         """Replays all entries, then asks what only the whole can tell."""
         self.rule("start", bool(self.values), "no entries")
-        for self.at, value in enumerate(self.values):
+        for position, value in enumerate(self.values):
+            self.at = position
             self._entry(value)
         self.rule("end", self.completed is not None or not self.sealed, "sealed without run.completed")
 
