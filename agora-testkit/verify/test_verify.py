@@ -13,6 +13,7 @@ from agora_make.case import CASES, write
 from agora_make.files import policy
 from agora_make.good import all_good, one_item
 from agora_make.home import Home, path, proof
+from agora_make.twist import twisted
 from agora_verify import canon, fields, merkle
 from agora_verify.context import Context
 from agora_verify.journal import read_entry
@@ -161,6 +162,23 @@ class Agreement(unittest.TestCase):
         self.assertLessEqual(set(wanted["codes"]), told)
         if "axes" in wanted:
             self.assertEqual(document["axes"], wanted["axes"])
+
+    def test_random_stories(self):
+        """Good runs, twisted by who holds the keys: both find the same."""
+        chance = random.Random(SEED)
+        with tempfile.TemporaryDirectory() as name:
+            target, trust = pathlib.Path(name, "bundle.json"), pathlib.Path(name, "trust.toml")
+            found = set()
+            for _ in range(self.CHANGES):
+                made, what = twisted(chance)
+                target.write_bytes(write(made.bundle()))
+                trust.write_text(policy(made.home))
+                document, code = self.call(target, "--policy", str(trust))
+                own, own_code = verify(str(target), str(trust), [], None)
+                found.update(failed(own))
+                with self.subTest(what):
+                    self.assertEqual((code, failed(document)), (own_code, failed(own)), to_text(own))
+            self.assertGreater(len(found), 5)
 
     def test_single_bytes(self):
         """One byte changed, removed or added: both refuse it, with one exit code."""

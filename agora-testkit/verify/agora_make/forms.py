@@ -77,6 +77,10 @@ ENTRIES = {
     "uses-beyond-resolved": ("items.added", {"cause": "plan", "resolved": [], "items": [{
         "id": "z", "digest": digest("z"), "executor": "edit", "depends_on": [], "needs": [], "locks": [], "uses": [0],
     }]}, {}),
+    "attempt-nought": ("attempt.leased", {
+        **LEASE, "attempt": 0, "target": "local", "target_digest": digest("target"), "provider": "process",
+        "inputs": [], "locks": [], "deadline": TIME,
+    }, {}),
     "probes-missing": ("attempt.started", {
         **LEASE, "handle": "h", "worker": {"version": "1", "digest": digest("w")}, "task": digest("t"), "secrets": [],
         "isolation": {name: part for name, part in STRICT.items() if name != "probes"},
@@ -227,6 +231,17 @@ def logged_by_another_key():
     run.attempt("a")
     run.done("a")
     return end(run).bundle()
+
+
+@attack("D-anchor-receipt-byte", "anchor-receipt")
+def receipt_of_other_bytes():
+    """What a changed byte does that is looked at nowhere but here: integrity is broken by it (§11)."""
+    run = good.local_anchor()
+    bundle = run.bundle()
+    anchor = bundle["anchors"][1]
+    at = anchor["entry"].index("sha256:") + 7
+    anchor["entry"] = anchor["entry"][:at] + "00" + anchor["entry"][at + 2 :]
+    return bundle, run.home
 
 
 @attack("D-rotation-from-nobody", "key-rotation")

@@ -68,6 +68,11 @@ def _added_rule(value, path):
             raise Mistyped(f"{path}.items[{index}].uses: beyond resolved")
 
 
+def _leased_rule(value, path):
+    if value["attempt"] == 0:
+        raise Mistyped(f"{path}.attempt: counted from 1")
+
+
 def _input_rule(value, path):
     """`ref` has neither item nor done, the others both; only an answer to the item's own question has no done.
     A path belongs to an output, and to it alone."""
@@ -141,7 +146,7 @@ RUN_BODIES = {
     "attempt.leased": _body({
         **_lease, "target": name, "target_digest": digest, "provider": word, "message?": digest, "model?": name,
         "inputs": array(_input), "locks": array(name), "deadline": time, "reserved_microusd?": integer,
-    }),
+    }, _leased_rule),
     "attempt.started": _body({
         **_lease, "handle": name, "isolation": _isolation, "image?": digest,
         "worker": record({"version": name, "digest": digest}), "task": digest, "secrets": array(_secret),

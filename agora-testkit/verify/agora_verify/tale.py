@@ -31,12 +31,15 @@ class Question:
 
 @dataclass
 class Item:
-    """What is known of an item. `standing` is `pending`, `ready`, `running`, `ended` (its attempt, and what follows is
-    yet to come), `waiting`, or how it ended. `source` is the item whose pattern added it; `members` those that its own
-    pattern added, `answered` whether that went on, `stuck` whether it could not."""
+    """What is known of an item.
+
+    `standing` is `pending`, `ready`, `running`, `ended` (its attempt, and what follows is yet to come), `waiting`, or
+    how it ended. `depends_on` are those that came before it, each once; `source` is the item whose pattern added it;
+    `members` those that its own pattern added, `answered` whether that went on, `stuck` whether it could not."""
 
     spec: dict
     resolved: list
+    depends_on: list[str]
     source: "Item | None" = None
     standing: str = "pending"
     attempts: list[Attempt] = field(default_factory=list)
@@ -140,8 +143,7 @@ class Tale:
 
     def undone(self, item: Item) -> int:
         """Returns how many of those that an item depends on are not done."""
-        names = {name for name in item.spec["depends_on"] if name in self.items}
-        return sum(self.items[name].standing != "done" for name in names)
+        return sum(self.items[name].standing != "done" for name in item.depends_on)
 
     def stops(self, item: Item) -> bool:
         """Whether the item was asked to stop, itself or with its run."""

@@ -41,7 +41,7 @@ class Attempts(Tale):
                 found = self._input(item, part)
                 sound &= self.rule("input", found is not None and found not in given, f"{part['digest']} is not such")
                 given.add(found)
-        patches = {name for name in item.spec["depends_on"] if name in self.items and self.items[name].patch()}
+        patches = [name for name in item.depends_on if self.items[name].patch()]
         wanted = len(patches) + len(item.spec["needs"]) + (item.answer() is not None)
         # What is wrong with one, or with their order, is not said again of their number.
         if sound and self.undone(item) == 0:
@@ -52,7 +52,7 @@ class Attempts(Tale):
         if part["use"] == "answer":
             return ("answer",) if (part["item"], part["digest"]) == (item.id, item.answer()) else None
         source = self.items.get(part["item"])
-        if source is None or part["item"] not in item.spec["depends_on"] or source.made is None:
+        if source is None or part["item"] not in item.depends_on or source.made is None:
             return None
         if part["done"] != source.done["seq"]:
             return None

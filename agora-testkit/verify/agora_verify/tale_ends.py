@@ -17,7 +17,7 @@ class Ends(Tale):
             self.rule("order", item.standing == "pending", f"{item.id} is {item.standing}, and becomes ready")
             self.rule("order", self.undone(item) == 0, f"ready before all that {item.id} depends on is done")
         elif body["cause"] == "answer":
-            said = item.question.answered if item.standing == "waiting" else None
+            said = item.question.answered if item.question and item.standing == "waiting" else None
             given = said is not None and said["body"]["decision"] == "answered"
             self.rule("question", given, "ready for an answer that was not given")
         else:
@@ -89,7 +89,7 @@ class Ends(Tale):
         self.rule("order", item.standing in ("pending", "running"), f"{item.id} is {item.standing}, and skipped")
         cause = self.known(body["due_to"])
         if cause:
-            before = [self.items[name] for name in item.spec["depends_on"] if name in self.items]
+            before = [self.items[name] for name in item.depends_on]
             leads = any(one is cause or one.due_to == cause.id for one in before)
             self.rule("order", leads, f"nothing leads from {cause.id} to {item.id}")
             if body["cause"] == "dependency":

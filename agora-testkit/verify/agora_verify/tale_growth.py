@@ -32,7 +32,8 @@ class Growth(Tale):
             return
         for name in spec["depends_on"]:
             self.rule("item", name in self.items, f"{spec['id']} depends on {name}, which does not come before it")
-        self.items[spec["id"]] = item = Item(spec, resolved, source)
+        before = [name for name in dict.fromkeys(spec["depends_on"]) if name in self.items]
+        self.items[spec["id"]] = item = Item(spec, resolved, before, source)
         if source:
             source.members.append(item)
 
