@@ -3,9 +3,9 @@
 
     dsse_peer.py DIR TRUST
 
-DIR holds the statements of one run, TRUST is the folder `trust/` of its home. Each envelope must be accepted with both keys,
-and no longer once any single byte of its payload or its payload type is changed; its payload must be an in-toto Statement v1.
-Exits with 1 at the first thing that is not as promised.
+DIR holds the statements of one run, TRUST is the folder `trust/` of its home. Each envelope must be accepted with both
+keys, and no longer once any single byte of its payload or its payload type is changed; its payload must be an in-toto
+Statement v1. Exits with 1 at the first thing that is not as promised.
 """
 
 import base64
