@@ -161,6 +161,13 @@ fn decode(bytes: &[u8], limit: usize) -> Result<Wire, EntryError> {
     wire(canon::entry_value(bytes, ENTRY_DEPTH_MAX, limit)?)
 }
 
+/// Whether a text names who spoke: `engine`, or `human:`, `agent:`, `schedule:`, `pattern:` and a name.
+fn is_actor(text: &str) -> bool {
+    let named =
+        |(kind, name): (&str, &str)| ["human", "agent", "schedule", "pattern"].contains(&kind) && !name.is_empty();
+    text == "engine" || text.split_once(':').is_some_and(named)
+}
+
 fn wire(value: serde_json::Value) -> Result<Wire, EntryError> {
     if value.get("auth").is_some_and(|auth| !auth.is_object()) {
         return Err(EntryError::Schema("auth is no object".to_owned()));
@@ -168,6 +175,9 @@ fn wire(value: serde_json::Value) -> Result<Wire, EntryError> {
     let wire: Wire = serde_json::from_value(value).map_err(|e| EntryError::Schema(cut(&e.to_string())))?;
     if wire.v != 1 {
         return Err(EntryError::Schema(format!("version {}", wire.v)));
+    }
+    if !is_actor(wire.actor.as_str()) {
+        return Err(EntryError::Schema("actor is neither the engine nor a kind of actor and a name".to_owned()));
     }
     Ok(wire)
 }
@@ -294,6 +304,9 @@ impl LogEntry {
             return Err(EntryError::Schema("a member run in the log".to_owned()));
         }
         let record = join(wire.kind, wire.body)?;
+        if matches!(record, LogRecord::LogOpened { .. }) != (wire.seq == 0) {
+            return Err(EntryError::Schema("log.opened stands at 0, and nothing else does".to_owned()));
+        }
         Ok(Self { seq: wire.seq, prev: wire.prev, at: wire.at, actor: wire.actor, auth: wire.auth, record })
     }
 }

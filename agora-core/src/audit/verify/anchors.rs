@@ -234,6 +234,8 @@ fn live(
     if fetched.deleted {
         shown.notes.push(format!("{place}: a delete marker hides it from a plain listing; its version is there"));
     }
+    // Whether it is the right place, only a policy says.
+    shown.open |= good && row.is_none();
     if good && row.is_some() && shown.live.is_none_or(|(size, _)| size < kept.checkpoint.size) {
         shown.live = Some((kept.checkpoint.size, fetched.last_modified));
     }

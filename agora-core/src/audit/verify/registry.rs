@@ -11,6 +11,7 @@ use super::story::Told;
 use crate::audit::bundle::RegistryPart;
 use crate::audit::note::{Note, NoteError, VerifyKey};
 use crate::audit::policy::{KeyRole, PublicKey};
+use crate::canon;
 use crate::id::Digest;
 use crate::record::{LogEntry, LogRecord, NamedRef, Record, RunOpened};
 use crate::registry::note::{NoteText, admin_key_name};
@@ -39,7 +40,7 @@ struct ListedPast {
 pub(super) fn check(part: &RegistryPart, opened: &RunOpened, told: &[Told], known: &mut Known, checks: &mut Checks) {
     let text = signature(&part.note.0, known, checks);
     digests(part, text.as_ref(), opened, checks);
-    let Ok(listed) = serde_json::from_slice::<Listed>(&part.snapshot.0) else {
+    let Ok(listed) = canon::from_bytes::<Listed>(&part.snapshot.0) else {
         checks.fail(Code::RegistryDigest, "registry.snapshot", "it is no snapshot of a registry");
         checks.untold(Code::RegistryUnlisted, "", "the snapshot could not be read");
         return;

@@ -334,6 +334,7 @@ impl Verification {
                     | Code::KeyRole
                     | Code::KeyUnknown
                     | Code::KeyWeak
+                    | Code::BundleSchema
                     | Code::KeySubstituted
                     | Code::RegistrySignature
                     | Code::StatementSignature
@@ -342,7 +343,8 @@ impl Verification {
             ) || code.step() == 3
         };
         // Where a signature could not be verified, nobody knows whose it is.
-        if !self.checks.failed(signatures) {
+        let unseen = self.checks.is_untold(|code| matches!(code.step(), 7 | 8));
+        if !unseen && !self.checks.failed(signatures) {
             let wrong =
                 (known.used() != keys).then(|| "they are not exactly those that signed something here".to_owned());
             self.checks.settle(Code::BundleManifest, "keys", wrong);
@@ -375,7 +377,7 @@ impl Verification {
     }
 
     fn axes_of_log(&mut self, known: &Known, log: &TheLog, shown: &Shown, sealed: Option<(u64, Time)>) {
-        let broken = self.checks.failed(|code| code.step() <= 9);
+        let broken = self.checks.failed(breaks);
         self.axes.insert(Axis::Integrity, if broken { "broken" } else { "consistent" });
         self.axes.insert(Axis::Authenticity, if known.pinned { "key-pinned" } else { "self-asserted" });
         if !known.pinned {
@@ -405,7 +407,7 @@ impl Verification {
         let mut untold = self.checks.is_untold(|code| code.is_untold() && code != Code::AnchorUnchecked)
             || matches!(self.fetched, Some(Err(_)));
         let has_axes = !self.axes.is_empty();
-        if self.checks.failed(|code| code.step() <= 9) {
+        if self.checks.failed(breaks) {
             // A bundle that could not even be read is not consistent.
             self.axes.insert(Axis::Integrity, "broken");
         }
@@ -447,6 +449,12 @@ impl Verification {
             verdict,
         }
     }
+}
+
+/// Whether its failure shows that something was changed: every check of the bundle itself. A receipt that does not fit is one,
+/// too: nothing else covers its bytes.
+fn breaks(code: Code) -> bool {
+    code.step() <= 9 || code == Code::AnchorReceipt
 }
 
 fn opened_of(told: &[story::Told]) -> Option<&RunOpened> {
