@@ -29,7 +29,7 @@ step agora-admin audit "$run" --out "$folder/bundle.json"
 step agora-admin key trust-export --out "$folder/trust.toml"
 # What an auditor elsewhere does, who has the policy by another way than the bundle.
 step agora-verify "$folder/bundle.json" --policy "$folder/trust.toml" --require key-pinned --require whole-run
-sed 's/"edit-plums"/"edit-plumz"/' "$folder/bundle.json" > "$folder/changed.json"
+sed "s/edit-plums/edit-plumz/" "$folder/bundle.json" > "$folder/changed.json"
 
 {
   for item in edit-apples edit-pears edit-plums verify; do
