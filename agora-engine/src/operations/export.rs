@@ -119,7 +119,7 @@ impl Engine {
     pub async fn export_log(&self, since: &[u64]) -> Result<Vec<u8>, OpError> {
         let (_unchanged, keys) = self.keys_now().await?;
         log_note(&self.journal, &keys).await?;
-        let (note, size, log) = self.journal.call(|ledger| ledger.at_one_moment(|ledger| newest(ledger))).await?;
+        let (note, size, log) = self.journal.call(|ledger| ledger.at_one_moment(newest)).await?;
         let sizes = sizes(since, &[], size)?;
         let leaves = leaves_of(&log, size)?;
         let bundle = LogBundle {
@@ -236,7 +236,7 @@ impl Engine {
         if kept.is_none() {
             // An open run, or one that was sealed before checkpoints were kept: the log as it is now.
             log_note(&self.journal, keys).await?;
-            let (note, size, now) = self.journal.call(|ledger| ledger.at_one_moment(|ledger| newest(ledger))).await?;
+            let (note, size, now) = self.journal.call(|ledger| ledger.at_one_moment(newest)).await?;
             log = now;
             kept = (size >= covers).then_some((size, note));
         }
