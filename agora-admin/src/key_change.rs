@@ -22,6 +22,7 @@ use agora_core::record::LogRecord;
 use agora_engine::Engine;
 use agora_engine::keys::{Role, open_pair, origin, staged_path, trusted, trusted_path, without_private};
 use agora_engine::operations::{Caller, OpError};
+use agora_engine::p256;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::Ed25519KeyPair;
@@ -58,6 +59,9 @@ pub async fn rotate(engine: &Engine, caller: &Caller, role: Role) -> Result<Rota
     let new = stage(home, stem)?;
     let (before, key) = (named(&name, &old)?, named(&name, &new)?);
     trust(engine, stem, &[&before, &key])?;
+    if role == Role::Attest {
+        engine.state_late(&held, caller).await?;
+    }
     let change = Change { log: origin.to_string(), role: role_of(role), name, old, new };
     let seq = engine.change_keys(&held, caller, Box::new(move |history, seq| change.record(history, seq))).await?;
     switch(engine, stem, &key)?;
@@ -163,7 +167,10 @@ pub async fn revoke(
     let known = find(&history, which).map_err(OpError::one)?.clone();
     if known.in_force() {
         let what = format!("the key {which} is in force: what it signs next would not be believed");
-        let hint = format!("run `agora-admin key rotate {}` first", known.key.role.as_str());
+        let hint = match &known.key.key {
+            PublicKey::Ed25519(_) => format!("run `agora-admin key rotate {}` first", known.key.role.as_str()),
+            PublicKey::P256(_) => "this version does not replace a key of ecdsa-p256".to_owned(),
+        };
         return Err(OpError::one(Problem::new(Class::Caller, "key-in-use", what).hint(hint)));
     }
     if let Some(until) = known.key.until.filter(|until| last_good >= *until) {
@@ -203,7 +210,13 @@ fn find<'a>(history: &'a KeyHistory, which: &str) -> Result<&'a KnownKey, Proble
 /// [`AdminKeyError`]: a private half that is unfit.
 pub fn is_here(engine: &Engine, role: KeyRole, key: &PublicKey) -> Result<bool, AdminKeyError> {
     let (home, stem) = (engine.home(), role.as_str());
-    let PublicKey::Ed25519(public) = key else { return Ok(private_path(home, "attest-p256").exists()) };
+    let public = match key {
+        PublicKey::Ed25519(public) => public,
+        PublicKey::P256(point) => {
+            let pair = p256::open_pair(home)?;
+            return Ok(pair.is_some_and(|pair| p256::point_of(&pair).as_ref() == Some(point)));
+        }
+    };
     for path in [private_path(home, stem), staged_path(home, stem)] {
         if open_pair(&path)?.is_some_and(|pair| public_of(&pair) == *public) {
             return Ok(true);

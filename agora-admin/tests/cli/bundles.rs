@@ -1,5 +1,6 @@
 //! Bundles as they are handed out, checked as an auditor elsewhere would: with a policy, without a home.
 
+use agora_core::audit::policy::{KeyRole, Policy};
 use agora_core::audit::verify::{Evidence, Report, Verdict, Verifier, verify};
 use agora_testkit::env::TestEnv;
 use serde_json::Value;
@@ -87,6 +88,50 @@ fn a_bundle_of_a_run_is_checked_without_its_home() {
     assert!(codes.contains(&"key-substituted".to_owned()), "{codes:?}");
     assert_eq!(failed(&env, 2, &[&path, "--policy", "/nowhere.toml"])[0], "policy-unreadable");
     assert_eq!(failed(&env, 2, &["/nowhere.json"])[0], "bundle-unreadable");
+}
+
+/// A policy of after all rotations pins the keys of each run, where they speak. What the auditor has seen since an old run was
+/// sealed, its bundle has to reach.
+#[test]
+fn runs_of_before_and_after_their_keys_were_replaced_verify_by_one_policy() {
+    let env = place();
+    submit(&env, PLAN, 0);
+    let _early = export(&env, "early.json", &["run"]);
+    for role in ["run", "log", "attest"] {
+        let _rotated = json(&env, &["key", "rotate", role]);
+    }
+    submit(&env, &PLAN.replace("\"run\"", "\"next\""), 0);
+    let trust = file(&env, "trust.toml");
+    let _written = admin(&env, &["key", "trust-export", "--out", &trust]).ok();
+    let policy = Policy::parse(&std::fs::read_to_string(&trust).unwrap()).unwrap();
+    let seen = policy.seen[0].size.to_string();
+    let required = ["--policy", &trust, "--require", "key-pinned", "--require", "whole-run"];
+    let mut signers = Vec::new();
+    for run in ["run", "next"] {
+        for (name, more) in [("bundle", &["--since", &seen][..]), ("whole", &["--log", "--since", &seen])] {
+            let name = format!("{run}-{name}.json");
+            let bundle = export(&env, &name, &[&[run], more].concat());
+            assert_eq!(failed(&env, 0, &[&[&*file(&env, &name)], &required[..]].concat()), [""; 0], "{name}");
+            assert_eq!(bundle["statements"].as_array().unwrap().len(), 2);
+            signers.push(bundle["keys"].clone());
+        }
+    }
+    // Each run is signed by its own keys: only the registry's, the P-256 one and the log's newest are in both.
+    let shared = signers[0].as_array().unwrap().iter().filter(|key| signers[2].as_array().unwrap().contains(key));
+    let shared: Vec<_> = shared.map(|key| (key["role"].as_str().unwrap(), key["alg"].as_str().unwrap())).collect();
+    assert_eq!(shared, [("registry-admin", "ed25519"), ("log", "ed25519"), ("attest", "ecdsa-p256")]);
+    // What was exported before says nothing of what was seen since; without that it verifies too.
+    let early = file(&env, "early.json");
+    assert!(failed(&env, 1, &[&[&*early], &required[..]].concat()).contains(&"log-rollback".to_owned()));
+    let mut policy = Policy { seen: Vec::new(), ..policy };
+    let judged = |policy: &Policy, code: i32| {
+        std::fs::write(env.root().join("other.toml"), policy.to_toml()).unwrap();
+        failed(&env, code, &[&early, "--policy", &file(&env, "other.toml"), "--require", "key-pinned"])
+    };
+    assert_eq!(judged(&policy, 0), [""; 0]);
+    // Where a key was not good it does not speak.
+    policy.keys.iter_mut().filter(|key| key.from == 0 && key.role == KeyRole::Run).for_each(|key| key.until = Some(1));
+    assert!(judged(&policy, 1).contains(&"key-window".to_owned()));
 }
 
 #[test]

@@ -30,6 +30,11 @@ fn keys(env: &TestEnv, role: &str) -> Vec<Value> {
     list["keys"].as_array().unwrap().iter().filter(|key| key["role"] == role).cloned().collect()
 }
 
+/// Those of them that can be replaced.
+fn replaceable(env: &TestEnv, role: &str) -> Vec<Value> {
+    keys(env, role).into_iter().filter(|key| key["alg"] == "ed25519").collect()
+}
+
 fn file(env: &TestEnv, name: &str) -> PathBuf {
     env.home().join(name)
 }
@@ -50,10 +55,11 @@ fn keys_are_listed_with_where_they_are_good() {
     let env = ready();
     let list = json(&env, &["key", "list"]);
     let roles: Vec<&str> = list["keys"].as_array().unwrap().iter().map(|key| key["role"].as_str().unwrap()).collect();
-    assert_eq!(roles, ["log", "run", "attest", "registry-admin"]);
-    for key in list["keys"].as_array().unwrap() {
+    assert_eq!(roles, ["log", "run", "attest", "attest", "registry-admin"]);
+    for (at, key) in list["keys"].as_array().unwrap().iter().enumerate() {
         assert!(key["private_here"] == true && key["in_force"] == true, "{key}");
-        assert_eq!((&key["alg"], &key["custody"], &key["from"]), (&"ed25519".into(), &"file".into(), &0.into()));
+        let alg = if at == 3 { "ecdsa-p256" } else { "ed25519" };
+        assert_eq!((&key["alg"], &key["custody"], &key["from"]), (&alg.into(), &"file".into(), &0.into()));
         assert!(key.get("until").is_none() && key.get("last_good").is_none(), "{key}");
     }
     let id = list["keys"][1]["key_id"].as_str().unwrap();
@@ -62,6 +68,12 @@ fn keys_are_listed_with_where_they_are_good() {
     std::fs::remove_file(file(&env, "keys/registry-admin.key")).unwrap();
     let text = admin(&env, &["key", "list"]).ok();
     assert!(text.contains("offline") && text.contains("not here"), "{text}");
+    // Both halves of the P-256 key may be kept elsewhere; the log names it all the same.
+    for half in ["keys/attest-p256.key", "trust/attest-p256.pub"] {
+        std::fs::remove_file(file(&env, half)).unwrap();
+    }
+    let here: Vec<bool> = keys(&env, "attest").iter().map(|key| key["private_here"] == true).collect();
+    assert_eq!(here, [true, false]);
 }
 
 #[test]
@@ -75,7 +87,7 @@ fn a_trust_policy_is_written_once_and_holds_all_keys() {
     let text = std::fs::read_to_string(out).unwrap();
     let policy = Policy::parse(&text).unwrap();
     let count = |role| policy.keys.iter().filter(|key| key.role == role).count();
-    assert_eq!(KeyRole::ALL.map(count), [1, 2, 1, 1]);
+    assert_eq!(KeyRole::ALL.map(count), [1, 2, 2, 1]);
     let runs: Vec<_> = policy.keys.iter().filter(|key| key.role == KeyRole::Run).collect();
     assert!(runs[0].from == 0 && runs[0].until == Some(runs[1].from) && runs[1].until.is_none(), "{runs:?}");
     // The rotation is covered by the checkpoint that was signed after it.
@@ -90,10 +102,11 @@ fn a_trust_policy_is_written_once_and_holds_all_keys() {
 fn what_was_signed_before_a_rotation_and_after_it_verifies() {
     let env = place();
     let before = run(&env, "before");
-    let old: BTreeMap<&str, Value> = ["log", "run", "attest"].map(|role| (role, keys(&env, role).remove(0))).into();
+    let old: BTreeMap<&str, Value> =
+        ["log", "run", "attest"].map(|role| (role, replaceable(&env, role).remove(0))).into();
     for (role, old) in &old {
         let reply = json(&env, &["key", "rotate", role]);
-        let now = keys(&env, role);
+        let now = replaceable(&env, role);
         assert_eq!((now.len(), &now[0]["key"], &now[0]["until"]), (2, &old["key"], &reply["from"]));
         assert!(now[0]["in_force"] == false && now[1]["in_force"] == true && now[1]["private_here"] == true, "{now:?}");
         assert_eq!((&now[1]["key"], &now[1]["from"], &now[1]["name"]), (&reply["key"], &reply["from"], &old["name"]));
@@ -136,8 +149,16 @@ fn nothing_is_rotated_while_somebody_drives_or_copies() {
     drop(copies);
     let _rotated = admin(&env, &["key", "rotate", "run"]).ok();
     assert_eq!(keys(&env, "run").len(), 2);
-    // The registry's key is none that the log can replace.
-    assert!(admin(&env, &["key", "rotate", "registry-admin"]).fails(6).contains("[usage]"));
+    // Neither the registry's key nor that of P-256 is replaced in this version.
+    for role in ["registry-admin", "attest-p256"] {
+        assert!(admin(&env, &["key", "rotate", role]).fails(6).contains("[usage]"), "{role}");
+    }
+    let second = keys(&env, "attest").remove(1);
+    let (id, name) = (second["key_id"].as_str().unwrap(), second["name"].as_str().unwrap());
+    for which in [id, name] {
+        let said = admin(&env, &["key", "revoke", which, "--last-good", "0", "--reason", "stolen"]).fails(6);
+        assert!(said.contains("[key-in-use]") && said.contains("ecdsa-p256"), "{said}");
+    }
 }
 
 #[test]

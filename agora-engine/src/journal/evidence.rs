@@ -49,6 +49,18 @@ impl Ledger {
         .collect()
     }
 
+    /// The sealed runs that have no stored statement: of an earlier version, or because nothing that they accepted made any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn without_statements(&self) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT id FROM runs WHERE sealed = 1 AND key NOT IN (SELECT run FROM statement) ORDER BY key",
+        )?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The seal of a run in the log, which comes after its opening there.
     ///
     /// # Errors

@@ -25,8 +25,9 @@ use super::accept::internal;
 use super::{Caller, OpError};
 use crate::engine::Engine;
 use crate::journal::{Ledger, StoreError, Stored};
-use crate::keys::{Role, trusted};
+use crate::keys::{Keys, Role, trusted};
 use crate::perform::{log_note, sign};
+use crate::upkeep::Upkeep;
 
 /// What a bundle of a run holds beside the run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,9 +46,10 @@ impl Engine {
     /// Writes the bundle of a run, sealed or open.
     ///
     /// # Errors
-    /// For a run that is not there; `since-beyond` for a size that the log does not have; `collected` when artifacts are asked
-    /// for and `gc` has removed them; `bundle-limit` for what would be over 4 GiB.
+    /// For a run that is not there; `home-busy` while keys change or `gc` removes; `since-beyond` for a size that the log does
+    /// not have; `collected` when artifacts are asked for and `gc` has removed them; `bundle-limit` for what would be over 4 GiB.
     pub async fn export_run(&self, caller: &Caller, args: ExportArgs) -> Result<Vec<u8>, OpError> {
+        let (_unchanged, keys) = self.keys_now().await?;
         let key = self.find_run(caller, &args.run_id, false).await?.key;
         let facts = self.facts_of(key).await?;
         if args.artifacts && facts.collected {
@@ -62,10 +64,10 @@ impl Engine {
             }
             false => Vec::new(),
         };
-        let log = self.log_part(&facts, &args).await?;
+        let log = self.log_part(&facts, &args, &keys).await?;
         let checkpoint = match facts.checkpoint {
             Some(note) => note,
-            None => self.sign_open(&facts.id, &facts.entries).await?,
+            None => sign_open(&keys, &facts.id, &facts.entries).await?,
         };
         let get = |digest: Digest| async move { self.blobs.get(&digest).await.map_err(OpError::from) };
         let registry = RegistryPart {
@@ -115,8 +117,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::export_run`].
     pub async fn export_log(&self, since: &[u64]) -> Result<Vec<u8>, OpError> {
-        log_note(&self.journal, &self.keys).await?;
-        let (note, size, log) = self.journal.call(|ledger| ledger.at_one_moment(|ledger| newest(ledger))).await?;
+        let (_unchanged, keys) = self.keys_now().await?;
+        log_note(&self.journal, &keys).await?;
+        let (note, size, log) = self.journal.call(|ledger| ledger.at_one_moment(newest)).await?;
         let sizes = sizes(since, &[], size)?;
         let leaves = leaves_of(&log, size)?;
         let bundle = LogBundle {
@@ -134,6 +137,14 @@ impl Engine {
             },
         };
         self.finish(Bundle::Log(Box::new(bundle))).await
+    }
+
+    /// The keys in force, and that they stay so: this process may have been opened before one was replaced, and what is
+    /// exported is signed here, though nobody may drive. Nothing is removed meanwhile either.
+    async fn keys_now(&self) -> Result<(Upkeep, Keys), OpError> {
+        let held = Upkeep::copying(&self.home)?;
+        let keys = Keys::in_force(&self.home, &self.key_history().await?)?;
+        Ok((held, keys))
     }
 
     /// Lists the keys that signed something, and writes the bytes.
@@ -205,16 +216,7 @@ impl Engine {
         })
     }
 
-    /// The checkpoint of a run that is still open, signed as it stands now.
-    async fn sign_open(&self, id: &RunId, entries: &[Stored]) -> Result<Vec<u8>, OpError> {
-        let leaves = leaves_of(entries, entries.len() as u64)?;
-        let origin = format!("{}/run/{id}", self.keys.origin());
-        let root = agora_core::audit::merkle::root(&leaves);
-        let checkpoint = Checkpoint { origin, size: leaves.len() as u64, root };
-        Ok(sign(&checkpoint, &self.keys.signer(Role::Run)).await?.0)
-    }
-
-    async fn log_part(&self, facts: &Facts, args: &ExportArgs) -> Result<LogPart, OpError> {
+    async fn log_part(&self, facts: &Facts, args: &ExportArgs, keys: &Keys) -> Result<LogPart, OpError> {
         let id = facts.id.clone();
         let (at, sealed) = (facts.opened.log_seq, facts.sealed);
         let least = args.since.iter().copied().max().unwrap_or(0);
@@ -233,8 +235,8 @@ impl Engine {
         let (mut log, seal, covers, mut kept) = self.journal.call(find.clone()).await?;
         if kept.is_none() {
             // An open run, or one that was sealed before checkpoints were kept: the log as it is now.
-            log_note(&self.journal, &self.keys).await?;
-            let (note, size, now) = self.journal.call(|ledger| ledger.at_one_moment(|ledger| newest(ledger))).await?;
+            log_note(&self.journal, keys).await?;
+            let (note, size, now) = self.journal.call(|ledger| ledger.at_one_moment(newest)).await?;
             log = now;
             kept = (size >= covers).then_some((size, note));
         }
@@ -258,6 +260,15 @@ impl Engine {
             },
         })
     }
+}
+
+/// The checkpoint of a run that is still open, signed as it stands now.
+async fn sign_open(keys: &Keys, id: &RunId, entries: &[Stored]) -> Result<Vec<u8>, OpError> {
+    let leaves = leaves_of(entries, entries.len() as u64)?;
+    let origin = format!("{}/run/{id}", keys.origin());
+    let root = agora_core::audit::merkle::root(&leaves);
+    let checkpoint = Checkpoint { origin, size: leaves.len() as u64, root };
+    Ok(sign(&checkpoint, &keys.signer(Role::Run)).await?.0)
 }
 
 /// A run, as it is exported.

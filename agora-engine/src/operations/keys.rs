@@ -22,6 +22,9 @@ pub struct Undriven {
     _lock: DriverLock,
 }
 
+/// Why a run has no statements and never will: it is damaged, or the key came after its seal.
+const LATE_NEVER: [&str; 2] = ["store-damaged", "key-window"];
+
 /// Makes the record of a change from what the log says of keys, for the position where it will stand.
 pub type KeyChange = Box<dyn FnOnce(&KeyHistory, u64) -> Result<LogRecord, Problem> + Send>;
 
@@ -91,6 +94,21 @@ impl Engine {
         let seq = changed.await?.map_err(OpError::one)?;
         self.sign_log().await?;
         Ok(seq)
+    }
+
+    /// Signs the statements of every sealed run that has none yet, as a run that an earlier version sealed: a statement speaks
+    /// where the run was sealed, and a key that takes the place of `attest` does not. A damaged run gets none; `doctor` tells.
+    ///
+    /// # Errors
+    /// As [`Engine::statements`].
+    pub async fn state_late(&self, _held: &Undriven, caller: &Caller) -> Result<(), OpError> {
+        for run in self.journal.call(|ledger| ledger.without_statements()).await? {
+            match self.statements(caller, &run).await {
+                Err(error) if !LATE_NEVER.contains(&error.first().code.as_str()) => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Signs the log as it is, with the key that is in force.

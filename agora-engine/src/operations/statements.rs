@@ -82,7 +82,7 @@ impl Engine {
         Ok(StatementsReply {
             run_id: run.id,
             statements,
-            p256: by.p256.into_iter().last().map(|(name, point, _)| (name, point)),
+            p256: by.p256.into_iter().next_back().map(|(name, point, _)| (name, point)),
         })
     }
 

@@ -15,8 +15,9 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::common::{Home, caller, check, code_of, item, plan, submit, wait_end, within};
 
-/// The seed of the run key of a home, and below that of the one that takes its place.
+/// The seed of the run key of a home, of its attest key, and of the one that takes the place of either.
 const OLD: u8 = 2;
+pub(crate) const OLD_ATTEST: u8 = 3;
 const NEW: u8 = 8;
 
 fn pair(seed: u8) -> Ed25519KeyPair {
@@ -24,38 +25,47 @@ fn pair(seed: u8) -> Ed25519KeyPair {
 }
 
 fn key(home: &Home, seed: u8) -> VerifyKey {
-    let name = Role::Run.key_name(&origin(home.path()).unwrap());
+    key_of(home, Role::Run, seed)
+}
+
+fn key_of(home: &Home, role: Role, seed: u8) -> VerifyKey {
+    let name = role.key_name(&origin(home.path()).unwrap());
     VerifyKey::new(name, pair(seed).public_key().as_ref().try_into().unwrap()).unwrap()
 }
 
 /// Lays the new key beside the old one, both trusted.
-fn stage(home: &Home) {
+pub(crate) fn stage(home: &Home, role: Role, old: u8) {
     // PKCS#8 version 1 (RFC 8410 §7).
     let prefix = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
     let der: Vec<u8> = prefix.into_iter().chain([NEW; 32]).collect();
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
-    let path = staged_path(home.path(), "run");
+    let path = staged_path(home.path(), role.as_str());
     std::fs::write(&path, pem).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(trusted(home.path(), "run").unwrap(), [key(home, OLD)]);
-    let both = format!("{}\n{}\n", key(home, OLD), key(home, NEW));
-    std::fs::write(trusted_path(home.path(), "run"), both).unwrap();
+    assert_eq!(trusted(home.path(), role.as_str()).unwrap(), [key_of(home, role, old)]);
+    let both = format!("{}\n{}\n", key_of(home, role, old), key_of(home, role, NEW));
+    std::fs::write(trusted_path(home.path(), role.as_str()), both).unwrap();
 }
 
-/// A rotation from the old key to the new one, signed for the old one by the key of this seed.
+/// A rotation from the old run key to the new one, signed for the old one by the key of this seed.
 fn change(home: &Home, signed_by: u8) -> KeyChange {
-    let (log, name) = (origin(home.path()).unwrap().to_string(), key(home, NEW).name);
+    change_of(home, (Role::Run, KeyRole::Run), OLD, signed_by)
+}
+
+/// The same for another role.
+pub(crate) fn change_of(home: &Home, (role, word): (Role, KeyRole), old: u8, signed_by: u8) -> KeyChange {
+    let (log, name) = (origin(home.path()).unwrap().to_string(), key_of(home, role, NEW).name);
     Box::new(move |_, seq| {
         let base64 = |seed| STANDARD.encode(pair(seed).public_key());
-        let text = rotation_text(&log, KeyRole::Run, seq, &base64(OLD), &base64(NEW));
+        let text = rotation_text(&log, word, seq, &base64(old), &base64(NEW));
         let sign = |seed| STANDARD.encode(pair(seed).sign(text.as_bytes()));
         Ok(LogRecord::KeyRotated {
             name: Enc::encode(&name),
-            role: Word::new("run").unwrap(),
+            role: Word::new(role.as_str()).unwrap(),
             alg: Word::new("ed25519").unwrap(),
             key: base64(NEW),
             custody: Word::new("file").unwrap(),
-            old: base64(OLD),
+            old: base64(old),
             sig_old: sign(signed_by),
             sig_new: sign(NEW),
         })
@@ -83,7 +93,7 @@ async fn a_driver_signs_with_the_keys_that_are_in_force_when_it_begins() {
     let driver = engine.drive();
     done(&engine, "before").await;
     driver.stop().await;
-    stage(&home);
+    stage(&home, Role::Run, OLD);
     let held = engine.undriven().unwrap();
     engine.change_keys(&held, &caller(), change(&home, OLD)).await.unwrap();
     drop(held);
@@ -105,7 +115,7 @@ async fn keys_are_changed_by_an_operator_alone_with_both_signatures_and_while_no
     driver.stop().await;
     let held = engine.undriven().unwrap();
     assert_eq!(code_of(engine.undriven()), "home-busy");
-    stage(&home);
+    stage(&home, Role::Run, OLD);
     let tool = Caller { via: CancelVia::Mcp, ..caller() };
     assert_eq!(code_of(engine.change_keys(&held, &tool, change(&home, OLD)).await), "operator-only");
     assert_eq!(code_of(engine.change_keys(&held, &caller(), change(&home, NEW)).await), "key-rotation");

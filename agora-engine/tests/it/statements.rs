@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use agora_core::audit::dsse::{AttestKey, AttestPublic};
+use agora_core::audit::policy::KeyRole;
 use agora_core::audit::statement::Gather;
 use agora_core::id::Digest;
 use agora_core::record::Entry;
@@ -18,6 +19,7 @@ use rusqlite::Connection;
 
 use crate::common::{Home, caller, check, code_of, fan_out, item, plan, submit, wait_end, within};
 use crate::evidence::{entries, log};
+use crate::keys::{OLD_ATTEST, change_of, stage};
 
 /// Every attempt hands out one file, but for those of the item `nothing`.
 fn with_output() -> FakeCompute {
@@ -171,6 +173,51 @@ async fn a_run_that_was_sealed_without_statements_is_given_them_once() {
     assert_eq!(first, second);
     assert_eq!(verified(&home, &first, 2).len(), 2);
     check(&one, &["before", "after"]).await;
+}
+
+/// The key that signs statements is replaced, after those that are missing were made or without that.
+async fn replace_attest(home: &Home, engine: &Engine, state_late: bool) {
+    stage(home, Role::Attest, OLD_ATTEST);
+    let held = engine.undriven().unwrap();
+    if state_late {
+        engine.state_late(&held, &caller()).await.unwrap();
+    }
+    let change = change_of(home, (Role::Attest, KeyRole::Attest), OLD_ATTEST, OLD_ATTEST);
+    let _at = engine.change_keys(&held, &caller(), change).await.unwrap();
+}
+
+#[tokio::test]
+async fn statements_of_before_their_key_was_replaced_are_handed_out_and_missing_ones_are_made_before_it() {
+    for state_late in [true, false] {
+        let home = Home::with(with_output()).await;
+        give_p256(home.path());
+        let engine = home.open().await;
+        run(&engine, fan_out("kept", 1)).await;
+        run(&engine, fan_out("late", 1)).await;
+        let good = statements(&engine, "kept").await;
+        sql(&home, "DELETE FROM statement WHERE run = (SELECT key FROM runs WHERE id = 'late')");
+        replace_attest(&home, &engine, state_late).await;
+        let other = home.open().await;
+        for engine in [&engine, &other] {
+            assert_eq!(statements(engine, "kept").await, good);
+            match state_late {
+                true => assert_eq!(statements(engine, "late").await.statements[0].envelope.signatures.len(), 2),
+                // No key of now speaks where that run was sealed.
+                false => assert_eq!(code_of(engine.statements(&caller(), "late").await), "key-window"),
+            }
+        }
+        run(&other, fan_out("after", 1)).await;
+        assert_eq!(statements(&other, "after").await.statements.len(), 1);
+        check(&other, &["kept", "late", "after"]).await;
+        // What the new key signed is not one of before it, nor the reverse.
+        sql(
+            &home,
+            "CREATE TABLE kept AS SELECT * FROM statement; UPDATE statement SET envelope =
+               (SELECT k.envelope FROM kept k, runs r WHERE k.run = r.key AND r.id = 'after')
+             WHERE run = (SELECT key FROM runs WHERE id = 'kept')",
+        );
+        assert_eq!(code_of(other.statements(&caller(), "kept").await), "store-damaged");
+    }
 }
 
 #[tokio::test]
