@@ -4,14 +4,14 @@
 find_programs() {
   local root="$1" target
   if [ -z "${AGORA_BIN:-}" ]; then
-    (cd "$root" && cargo build --quiet -p agora-admin -p agora-worker -p agora-jail)
+    (cd "$root" && cargo build --quiet -p agora-admin -p agora-worker -p agora-jail -p agora-verify)
     target=$(cd "$root" && cargo metadata --no-deps --format-version 1 --offline |
       sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
     AGORA_BIN="$target/debug"
   fi
   # Absolute: the steps are made in another folder.
   AGORA_BIN=$(cd -- "$AGORA_BIN" > /dev/null && pwd -P) || exit 1
-  for program in agora-admin agora-worker agora-jail; do
+  for program in agora-admin agora-worker agora-jail agora-verify; do
     [ -x "$AGORA_BIN/$program" ] || { echo "there is no $program in $AGORA_BIN" >&2; exit 1; }
   done
   PATH="$AGORA_BIN:$PATH"

@@ -42,6 +42,9 @@ impl Exit {
         if problem.code == "stop-unverified" {
             return Self::StopUnverified;
         }
+        if problem.code == "run-not-sealed" {
+            return Self::Untold;
+        }
         if problem.code == "home-missing" || problem.code.starts_with("store-") {
             return Self::Unavailable;
         }

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use agora_core::audit::note::VerifyKey;
 use agora_core::error::{Class, Coded};
 use agora_core::registry::note::admin_key_name;
-use agora_engine::config::file;
-use agora_engine::keys::{KEY_BYTES_MAX, KEYS_FOLDER, KeyError, pkcs8_of_pem, trusted, trusted_path, without_private};
+use agora_engine::keys::{
+    self as engine_keys, KEYS_FOLDER, KeyError, staged_path, trusted, trusted_path, without_private,
+};
+use agora_engine::p256;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::registry::{WriteError, disk};
@@ -90,20 +92,10 @@ pub fn random<const N: usize>() -> Result<[u8; N], AdminKeyError> {
 
 /// A private key from its file, checked for its mode.
 fn open_pair(home: &Path, stem: &str) -> Result<Option<Ed25519KeyPair>, KeyError> {
-    let path = private_path(home, stem);
-    let Some(mut found) = file::read(&path, KEY_BYTES_MAX)? else { return Ok(None) };
-    let pkcs8 = pkcs8_of_pem(&found.bytes);
-    found.bytes.zeroize();
-    if found.mode & 0o077 != 0 {
-        return Err(KeyError::Mode { path, mode: found.mode });
-    }
-    let malformed =
-        |why: &str| KeyError::Malformed { path: path.clone(), wanted: "a private key", why: why.to_owned() };
-    let pkcs8 = pkcs8.ok_or_else(|| malformed("it is not one PEM block PRIVATE KEY"))?;
-    Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8).map(Some).map_err(|error| malformed(&error.to_string()))
+    engine_keys::open_pair(&private_path(home, stem))
 }
 
-fn public_of(pair: &Ed25519KeyPair) -> [u8; 32] {
+pub(crate) fn public_of(pair: &Ed25519KeyPair) -> [u8; 32] {
     let mut public = [0; 32];
     // An Ed25519 public key has 32 bytes (RFC 8032 §5.1.5).
     public.copy_from_slice(pair.public_key().as_ref());
@@ -154,12 +146,69 @@ pub fn ensure(home: &Path, stem: &str, name: &str) -> Result<(Made, VerifyKey), 
     }
 }
 
+/// Opens the private key that is to take the place of a role's, and makes it where there is none yet.
+///
+/// # Errors
+/// [`AdminKeyError`]: a file that is unfit or cannot be written.
+pub(crate) fn stage(home: &Path, stem: &str) -> Result<Ed25519KeyPair, AdminKeyError> {
+    let path = staged_path(home, stem);
+    if let Some(pair) = engine_keys::open_pair(&path)? {
+        return Ok(pair);
+    }
+    let mut seed = random::<32>()?;
+    let pem = pem_of(&seed);
+    seed.zeroize();
+    disk::create(&path, pem.as_bytes())?;
+    // Read back: what signs is what is on the disk.
+    engine_keys::open_pair(&path)?.ok_or_else(|| KeyError::Missing(path).into())
+}
+
 /// The public half of the private key that is there, in base64.
 ///
 /// # Errors
 /// [`AdminKeyError`]: a private half that is unfit.
 pub fn public_half(home: &Path, stem: &str) -> Result<Option<String>, AdminKeyError> {
     Ok(open_pair(home, stem)?.map(|pair| STANDARD.encode(public_of(&pair))))
+}
+
+/// Makes the P-256 key of the role `attest`, as [`ensure`] makes the others. Its public half holds no name.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn ensure_p256(home: &Path) -> Result<Made, AdminKeyError> {
+    let (private, public) = (p256::private_path(home), p256::trusted_path(home));
+    let mismatch = || KeyError::Mismatch {
+        private: private.clone(),
+        public: public.clone(),
+        why: "the public half is another key's".to_owned(),
+    };
+    let (made, pair) = match (p256::trusted(home)?, p256::open_pair(home)?) {
+        (Some(_), None) => return Err(KeyError::Lost { private, public }.into()),
+        (Some(_), Some(pair)) => (Made::Found, pair),
+        (None, Some(pair)) => (Made::Completed, pair),
+        (None, None) => {
+            let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new());
+            let document = document.map_err(|_| AdminKeyError::Random)?;
+            let pem = Zeroizing::new(p256::pem("PRIVATE KEY", document.as_ref()));
+            disk::create(&private, pem.as_bytes())?;
+            // Read back: what signs is what is on the disk, also when another process was faster.
+            (Made::Made, p256::open_pair(home)?.ok_or_else(|| KeyError::Missing(private.clone()))?)
+        }
+    };
+    let point = p256::point_of(&pair).ok_or_else(mismatch)?;
+    if made != Made::Found {
+        disk::create(&public, p256::public_pem(&point).as_bytes())?;
+    }
+    // One that is there counts if it is this key's.
+    if p256::trusted(home)? == Some(point) { Ok(made) } else { Err(mismatch().into()) }
+}
+
+/// The public half of the P-256 key that is there, in base64.
+///
+/// # Errors
+/// [`AdminKeyError`]: a private half that is unfit.
+pub fn p256_half(home: &Path) -> Result<Option<String>, AdminKeyError> {
+    Ok(p256::open_pair(home)?.and_then(|pair| p256::point_of(&pair)).map(|point| STANDARD.encode(point)))
 }
 
 fn mismatch(home: &Path, stem: &str) -> KeyError {
@@ -279,6 +328,30 @@ mod tests {
         std::fs::remove_file(trusted_path(home.path(), "run")).unwrap();
         assert_eq!(ensure(home.path(), "run", "a.local/1/run").unwrap(), (Made::Completed, key));
         assert_eq!(everything(home.path()), before);
+    }
+
+    #[test]
+    fn the_p256_key_is_made_once_completed_when_half_and_never_written_over() {
+        let home = home();
+        assert_eq!(ensure_p256(home.path()).unwrap(), Made::Made);
+        let (private, public) = (p256::private_path(home.path()), p256::trusted_path(home.path()));
+        assert_eq!(std::fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600);
+        let before = everything(home.path());
+        assert!(before.iter().all(|(_, bytes)| bytes.split(|b| *b == b'\n').all(|line| line.len() <= 64)));
+        assert_eq!(ensure_p256(home.path()).unwrap(), Made::Found);
+        std::fs::remove_file(&public).unwrap();
+        assert_eq!(ensure_p256(home.path()).unwrap(), Made::Completed);
+        assert_eq!(everything(home.path()), before);
+        // Another's public half, and none to sign with.
+        let other = self::home();
+        ensure_p256(other.path()).unwrap();
+        std::fs::copy(p256::trusted_path(other.path()), &public).unwrap();
+        assert_eq!(ensure_p256(home.path()).unwrap_err().code(), "key-mismatch");
+        std::fs::remove_file(&private).unwrap();
+        assert_eq!(ensure_p256(home.path()).unwrap_err().code(), "key-lost");
+        std::fs::write(&private, "none").unwrap();
+        std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(ensure_p256(home.path()).unwrap_err().code(), "key-malformed");
     }
 
     #[test]

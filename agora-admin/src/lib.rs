@@ -2,5 +2,6 @@
 
 pub mod backup;
 pub mod init;
+pub mod key_change;
 pub mod keys;
 pub mod registry;

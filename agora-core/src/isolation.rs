@@ -59,7 +59,7 @@ pub struct JailBuild {
 /// The report. The unknown is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Isolation {
-    /// `process`, `docker`, `fargate`; `fake` in tests.
+    /// `process`, `docker`, `fargate`: the one that the attempt was leased to.
     pub provider: String,
     /// The profile that is in force, by name.
     pub profile: String,

@@ -93,6 +93,21 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
 /// depends on must fit into one entry beside the members that every entry has and the rest of that record's body.
 pub const ITEM_RECORD_BYTES_MAX: usize = ENTRY_BYTES_MAX - (64 << 10);
 
+// Bundles (`docs/audit.md` §8).
+
+/// Bytes of a bundle: a million entries of a run with their artifacts.
+pub const BUNDLE_BYTES_MAX: u64 = 4 << 30;
+/// Entries of a bundle, the run's and the log's.
+pub const BUNDLE_ENTRIES_MAX: u64 = 4_000_000;
+/// Bytes of a statement: one lists at most the inputs and outputs of an item.
+pub const STATEMENT_BYTES_MAX: u64 = 16 << 20;
+// Trust policies: what an auditor hands in.
+
+/// Bytes of a trust policy: a thousand rows of each kind fit, a mistaken file does not.
+pub const POLICY_BYTES_MAX: usize = 1 << 20;
+/// Rows of one kind in a trust policy: a key rotated every week for twenty years.
+pub const POLICY_ROWS_MAX: usize = 1_000;
+
 // The engine: what runs and how long it may take.
 
 /// Seconds of one attempt where neither target, subagent nor plan says (`engine.md` §4).

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agora_core::audit::history::KeyHistory;
 use agora_core::error::{Class, Problem};
 use agora_core::id::{Enc, Word};
 use agora_core::record::{KeyRecord, LogRecord};
@@ -64,7 +65,7 @@ impl Options {
 /// What a store says of whose it is.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// The public keys that its log was opened with, the log's own under its origin's name.
+    /// The public keys in force by its log, the log's own under its origin's name.
     pub keys: Vec<KeyRecord>,
     /// The registry version that it accepted last.
     pub registry: Option<Seen>,
@@ -107,7 +108,8 @@ impl Engine {
         let blobs = providers.blobs(&home)?;
         let origin = keys.origin().as_str().to_owned();
         let journal = Journal::open(&home.join(STORE_FILE), origin, Arc::clone(&host)).await?;
-        open_log(&journal, &keys).await?;
+        // Which of two keys is in force while one is replaced, the log alone knows.
+        let keys = Keys::in_force(&home, &open_log(&journal, &keys).await?)?;
         let hub = Arc::new(Hub::new(home.clone(), journal.clone(), Arc::clone(&blobs), Arc::clone(&host)));
         let wake = host.wake(&home);
         let (config, keys) = (Arc::new(config), Arc::new(keys));
@@ -182,12 +184,30 @@ impl Engine {
         if !Self::has_store(home) {
             return Ok(Recorded::default());
         }
-        let (opening, registry) = recorded(&home.join(STORE_FILE))?;
-        match opening.map(|entry| entry.record) {
-            Some(LogRecord::LogOpened { keys, .. }) => Ok(Recorded { keys, registry }),
-            Some(_) => Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
-            None => Ok(Recorded { keys: Vec::new(), registry }),
+        let (entries, registry) = recorded(&home.join(STORE_FILE))?;
+        let mut entries = entries.into_iter().map(|entry| entry.record);
+        let mut keys = match entries.next() {
+            Some(LogRecord::LogOpened { keys, .. }) => keys,
+            Some(_) => return Err(StoreError::Corrupt("the log does not start with its opening".to_owned()).into()),
+            None => Vec::new(),
+        };
+        for record in entries {
+            match record {
+                LogRecord::KeyAdded(added) => keys.push(added),
+                LogRecord::KeyRotated { name, key, .. } => {
+                    keys.iter_mut().filter(|known| known.name == name).for_each(|known| known.key.clone_from(&key));
+                }
+                LogRecord::LogOpened { .. }
+                | LogRecord::RunOpened { .. }
+                | LogRecord::RunSealed { .. }
+                | LogRecord::KeyRevoked { .. }
+                | LogRecord::RegistryAccepted { .. }
+                | LogRecord::RegistryRefused { .. }
+                | LogRecord::AnchorReceipt { .. }
+                | LogRecord::ClockJump { .. } => {}
+            }
         }
+        Ok(Recorded { keys, registry })
     }
 
     /// Whether the configuration wants a client that goes away to leave a driver behind.
@@ -211,31 +231,51 @@ impl Engine {
     }
 }
 
-/// Opens the log of runs, once per store.
-async fn open_log(journal: &Journal, keys: &Keys) -> Result<(), StoreError> {
+/// Opens the log of runs, once per store, and names a key of this home that it does not name yet. Returns what it says of keys.
+async fn open_log(journal: &Journal, keys: &Keys) -> Result<KeyHistory, OpenError> {
     let mut records = Vec::new();
     for role in Role::ALL {
         let signer = keys.signer(role);
-        let word = |text: &str| Word::new(text).map_err(|error| StoreError::Sqlite(error.to_string()));
-        records.push(KeyRecord {
-            name: Enc::encode(signer.name()),
-            role: word(role.as_str())?,
-            alg: word("ed25519")?,
-            key: STANDARD.encode(signer.public_key()),
-            custody: word("file")?,
-        });
+        records.push(key_record(signer.name(), role, "ed25519", &signer.public_key())?);
     }
-    journal
-        .call(move |ledger| {
-            if ledger.log_opened()? {
-                return Ok(());
+    let second = match keys.attest_p256() {
+        Some(key) => Some(key_record(key.name(), Role::Attest, "ecdsa-p256", key.point())?),
+        None => None,
+    };
+    records.extend(second.clone());
+    // A log whose opening cannot be read is damaged, and nothing is added to it here.
+    let unnamed = move |said: &KeyHistory| {
+        let lacks = |key: &KeyRecord| said.named(key.name.as_str()).next().is_none();
+        second.clone().filter(|key| !said.keys().is_empty() && lacks(key))
+    };
+    let said = journal.call(move |ledger| {
+        if ledger.log_opened()? {
+            let said = ledger.key_history()?;
+            if unnamed(&said).is_none() {
+                return Ok(said);
             }
-            ledger.transact(|tx| {
-                if tx.ledger().log_opened()? {
-                    return Ok(());
-                }
-                tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })
-            })
+        }
+        ledger.transact(|tx| {
+            // Another process may have been faster.
+            let said = tx.ledger().key_history()?;
+            if !tx.ledger().log_opened()? {
+                tx.log(&Stamp::engine(), LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: records })?;
+            } else if let Some(key) = unnamed(&said) {
+                tx.log(&Stamp::engine(), LogRecord::KeyAdded(key))?;
+            }
+            tx.ledger().key_history()
         })
-        .await
+    });
+    Ok(said.await?)
+}
+
+fn key_record(name: &str, role: Role, alg: &str, key: &[u8]) -> Result<KeyRecord, StoreError> {
+    let word = |text: &str| Word::new(text).map_err(|error| StoreError::Sqlite(error.to_string()));
+    Ok(KeyRecord {
+        name: Enc::encode(name),
+        role: word(role.as_str())?,
+        alg: word(alg)?,
+        key: STANDARD.encode(key),
+        custody: word("file")?,
+    })
 }

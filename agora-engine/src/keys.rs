@@ -1,13 +1,18 @@
 //! Reading the engine's keys: the roles `log`, `run` and `attest`, and nothing else.
 //!
 //! A private key is `keys/<role>.key`, PKCS#8 in PEM, mode 0600; its public half is `trust/<role>.vkey`, one C2SP verifier
-//! key. [`Role`] has no member for `registry-admin`, so no caller of this module, whatever it says, can open that key: the
-//! code that does is agora-admin's alone (`docs/registry.md`, the wall). Nothing here writes a key.
+//! key. While a key is replaced there are two of each, the new private half as `keys/<role>.next.key`, and the log says which
+//! of them is in force: at every step of a rotation the home opens with that one.
+//!
+//! [`Role`] has no member for `registry-admin`, so no caller of this module, whatever it says, can open that key: the code
+//! that does is agora-admin's alone (`docs/registry.md`, the wall). Nothing here writes a key. The second key of the role
+//! `attest`, of another algorithm, is [`crate::p256`]'s.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use agora_core::audit::history::{KeyHistory, KnownKey};
 use agora_core::audit::note::VerifyKey;
 use agora_core::error::{Class, Coded};
 use agora_core::seam::{SignError, Signer};
@@ -18,6 +23,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::config::file::{self, FileError};
+use crate::p256::{self, P256Key};
 
 /// The folder of private keys in the home folder.
 pub const KEYS_FOLDER: &str = "keys";
@@ -151,6 +157,9 @@ pub enum KeyError {
         /// What differs.
         why: String,
     },
+    /// The log says that another key took its place.
+    #[error("the key {} is not in force any more: the log says that it was replaced or revoked", .0.display())]
+    Retired(PathBuf),
     /// The engine has no such role.
     #[error("the engine opens no key of the role {0:?}")]
     Role(String),
@@ -173,6 +182,7 @@ impl Coded for KeyError {
             Self::Mode { .. } => "key-mode",
             Self::Malformed { .. } => "key-malformed",
             Self::Mismatch { .. } => "key-mismatch",
+            Self::Retired(_) => "key-retired",
             Self::Role(_) => "key-role",
             Self::File(error) => error.code(),
         }
@@ -190,13 +200,14 @@ impl Coded for KeyError {
             Self::Mismatch { private, public, .. } => {
                 format!("restore {} and {} from the same backup", private.display(), public.display())
             }
+            Self::Retired(path) => format!("restore {} from a backup that has the newest key", path.display()),
             Self::Role(_) => "roles of the engine are log, run and attest; registry-admin is agora-admin's".to_owned(),
             Self::File(error) => return error.hint(),
         })
     }
     fn at(&self) -> Option<String> {
         match self {
-            Self::Missing(path) | Self::Mode { path, .. } | Self::Malformed { path, .. } => {
+            Self::Missing(path) | Self::Mode { path, .. } | Self::Malformed { path, .. } | Self::Retired(path) => {
                 Some(path.display().to_string())
             }
             Self::Lost { private, .. } | Self::Mismatch { private, .. } => Some(private.display().to_string()),
@@ -239,29 +250,28 @@ pub fn trusted(home: &Path, stem: &str) -> Result<Vec<VerifyKey>, KeyError> {
     lines.into_iter().map(|line| VerifyKey::parse(line).map_err(|error| malformed(error.to_string()))).collect()
 }
 
-fn trusted_one(home: &Path, stem: &str) -> Result<VerifyKey, KeyError> {
-    let mut keys = trusted(home, stem)?;
-    match (keys.pop(), keys.is_empty()) {
-        (Some(key), true) => Ok(key),
-        _ => Err(KeyError::Malformed {
-            path: trusted_path(home, stem),
-            wanted: "one verifier key",
-            why: "it has several".to_owned(),
-        }),
-    }
-}
-
 /// Reads the log's origin: the name of the key in `trust/log.vkey`.
 ///
 /// # Errors
 /// As [`trusted`], and [`KeyError::Malformed`] when the name is no origin.
 pub fn origin(home: &Path) -> Result<Origin, KeyError> {
-    let key = trusted_one(home, Role::Log.as_str())?;
-    Origin::new(&key.name).ok_or_else(|| KeyError::Malformed {
+    let malformed = |why: String| KeyError::Malformed {
         path: trusted_path(home, Role::Log.as_str()),
         wanted: "the key of a log",
-        why: format!("{:?} is no origin", key.name),
-    })
+        why,
+    };
+    let mut names: Vec<String> = trusted(home, Role::Log.as_str())?.into_iter().map(|key| key.name).collect();
+    names.dedup();
+    match names.as_slice() {
+        [name] => Origin::new(name).ok_or_else(|| malformed(format!("{name:?} is no origin"))),
+        _ => Err(malformed("its keys have several names".to_owned())),
+    }
+}
+
+/// Returns the file of a private key that is to take the place of `keys/<stem>.key`.
+#[must_use]
+pub fn staged_path(home: &Path, stem: &str) -> PathBuf {
+    home.join(KEYS_FOLDER).join(format!("{stem}.next.key"))
 }
 
 /// Takes the PKCS#8 bytes out of a PEM text; `None` when it is not one block of `PRIVATE KEY`.
@@ -298,32 +308,71 @@ impl Signer for FileSigner {
     }
 }
 
-fn open_one(home: &Path, role: Role, origin: &Origin) -> Result<Arc<dyn Signer>, KeyError> {
-    let private = home.join(KEYS_FOLDER).join(format!("{}.key", role.as_str()));
-    let Some(mut found) = file::read(&private, KEY_BYTES_MAX)? else {
-        return Err(without_private(home, role.as_str(), private));
-    };
+/// Reads a private key from its file; `None` when there is none.
+///
+/// # Errors
+/// [`KeyError::Mode`], [`KeyError::Malformed`], [`KeyError::File`].
+pub fn open_pair(private: &Path) -> Result<Option<Ed25519KeyPair>, KeyError> {
+    let Some(mut found) = file::read(private, KEY_BYTES_MAX)? else { return Ok(None) };
     let pkcs8 = pkcs8_of_pem(&found.bytes);
     found.bytes.zeroize();
     if found.mode & 0o077 != 0 {
-        return Err(KeyError::Mode { path: private, mode: found.mode });
+        return Err(KeyError::Mode { path: private.to_owned(), mode: found.mode });
     }
     let malformed =
-        |why: &str| KeyError::Malformed { path: private.clone(), wanted: "a private key", why: why.to_owned() };
+        |why: &str| KeyError::Malformed { path: private.to_owned(), wanted: "a private key", why: why.to_owned() };
     let pkcs8 = pkcs8.ok_or_else(|| malformed("it is not one PEM block PRIVATE KEY"))?;
-    // "maybe unchecked": PKCS#8 version 1 carries no public half; trust/ has it, and it is compared here.
-    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8).map_err(|error| malformed(&error.to_string()))?;
-    let trusted = trusted_one(home, role.as_str())?;
-    let mismatch =
-        |why: String| KeyError::Mismatch { private: private.clone(), public: trusted_path(home, role.as_str()), why };
-    if pair.public_key().as_ref() != trusted.public_key.as_slice() {
-        return Err(mismatch("the public half is another key's".to_owned()));
+    // "maybe unchecked": PKCS#8 version 1 carries no public half; trust/ has it, and it is compared there.
+    Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pkcs8).map(Some).map_err(|error| malformed(&error.to_string()))
+}
+
+/// Opens the key of a role. With what the log says of keys, it is the one in force: a staged one that the log names already,
+/// and never one that was replaced.
+fn open_one(home: &Path, role: Role, origin: &Origin, said: Option<&KeyHistory>) -> Result<Arc<dyn Signer>, KeyError> {
+    let (stem, name) = (role.as_str(), role.key_name(origin));
+    let mut private = home.join(KEYS_FOLDER).join(format!("{stem}.key"));
+    let mut pair = open_pair(&private)?;
+    let is_in_force = |pair: &Ed25519KeyPair| {
+        let known = said.and_then(|said| said.in_force(&name));
+        known.is_some_and(|known| known.key.key.bytes() == pair.public_key().as_ref())
+    };
+    if said.is_some() && !pair.as_ref().is_some_and(is_in_force) {
+        let staged = staged_path(home, stem);
+        if let Some(next) = open_pair(&staged)?.filter(is_in_force) {
+            (private, pair) = (staged, Some(next));
+        }
     }
-    let name = role.key_name(origin);
-    if trusted.name != name {
-        return Err(mismatch(format!("the public half is named {:?}, this role's is {name:?}", trusted.name)));
+    let Some(pair) = pair else { return Err(without_private(home, stem, private)) };
+    let public = pair.public_key().as_ref();
+    let is_over = |known: &KnownKey| known.key.key.bytes() == public && !known.in_force();
+    if said.is_some_and(|said| said.named(&name).any(is_over)) {
+        return Err(KeyError::Retired(private));
     }
-    Ok(Arc::new(FileSigner { name, public_key: trusted.public_key, pair }))
+    let trusted = trusted(home, stem)?;
+    let mismatch = |why: String| KeyError::Mismatch { private: private.clone(), public: trusted_path(home, stem), why };
+    let key = trusted
+        .into_iter()
+        .find(|key| public == key.public_key.as_slice())
+        .ok_or_else(|| mismatch("the public half is another key's".to_owned()))?;
+    if key.name != name {
+        return Err(mismatch(format!("the public half is named {:?}, this role's is {name:?}", key.name)));
+    }
+    Ok(Arc::new(FileSigner { name, public_key: key.public_key, pair }))
+}
+
+/// Refuses a P-256 key that is not the one in force. None takes its place by a mere change of files, and what the log does not
+/// name yet it will.
+fn in_force_p256(home: &Path, key: &P256Key, said: &KeyHistory) -> Result<(), KeyError> {
+    let (private, public) = (p256::private_path(home), p256::trusted_path(home));
+    let is_it = |known: &&KnownKey| known.key.key.bytes() == key.point();
+    if said.named(key.name()).next().is_none() {
+        return Ok(());
+    }
+    match said.named(key.name()).find(is_it) {
+        Some(known) if known.in_force() => Ok(()),
+        Some(_) => Err(KeyError::Retired(private)),
+        None => Err(KeyError::Mismatch { private, public, why: "the log of runs names another key".to_owned() }),
+    }
 }
 
 /// The engine's keys, opened.
@@ -331,6 +380,7 @@ fn open_one(home: &Path, role: Role, origin: &Origin) -> Result<Arc<dyn Signer>,
 pub struct Keys {
     origin: Origin,
     signers: [Arc<dyn Signer>; 3],
+    attest_p256: Option<Arc<P256Key>>,
 }
 
 impl fmt::Debug for Keys {
@@ -340,14 +390,37 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Opens all three.
+    /// Opens all three, as the files have them, and the P-256 key where this home has one.
     ///
     /// # Errors
     /// [`KeyError`] for the first that cannot be used.
     pub fn open(home: &Path) -> Result<Self, KeyError> {
+        Self::read(home, None)
+    }
+
+    /// Opens those that are in force by what the log says. What it does not name is taken as the files have it.
+    ///
+    /// # Errors
+    /// As [`Keys::open`]; [`KeyError::Retired`] for a key that was replaced or revoked, [`KeyError::Mismatch`] for a P-256 key
+    /// that the log does not name while it names another.
+    pub fn in_force(home: &Path, said: &KeyHistory) -> Result<Self, KeyError> {
+        Self::read(home, Some(said))
+    }
+
+    fn read(home: &Path, said: Option<&KeyHistory>) -> Result<Self, KeyError> {
         let origin = origin(home)?;
-        let [log, run, attest] = Role::ALL.map(|role| open_one(home, role, &origin));
-        Ok(Self { signers: [log?, run?, attest?], origin })
+        let [log, run, attest] = Role::ALL.map(|role| open_one(home, role, &origin, said));
+        let attest_p256 = p256::open(home, &origin)?.map(Arc::new);
+        if let (Some(key), Some(said)) = (&attest_p256, said) {
+            in_force_p256(home, key, said)?;
+        }
+        Ok(Self { signers: [log?, run?, attest?], attest_p256, origin })
+    }
+
+    /// The second key of the role `attest`; a home that an earlier version made may have none.
+    #[must_use]
+    pub fn attest_p256(&self) -> Option<&Arc<P256Key>> {
+        self.attest_p256.as_ref()
     }
 
     /// The log's origin.

@@ -119,3 +119,78 @@ fn an_origin_follows_its_syntax() {
         assert!(Origin::new(bad).is_none(), "{bad}");
     }
 }
+
+/// The log's word: the key of seed 2 was opened with for runs, and seed 8 took its place if `rotated`.
+fn said(rotated: bool) -> KeyHistory {
+    use agora_core::audit::policy::{KeyRole, rotation_text};
+    use agora_core::id::{Enc, Word};
+    use agora_core::record::{KeyRecord, LogRecord};
+
+    let (log, name) = ("ada.local/0011aabb", "ada.local/0011aabb/run");
+    let word = |text: &str| Word::new(text).unwrap();
+    let base64 = |seed: u8| STANDARD.encode(public(seed));
+    let key = KeyRecord {
+        name: Enc::encode(name),
+        role: word("run"),
+        alg: word("ed25519"),
+        key: base64(2),
+        custody: word("file"),
+    };
+    let mut history = KeyHistory::new(log);
+    history.learn(0, &LogRecord::LogOpened { format: Enc::encode("agora-log/v1"), keys: vec![key] }).unwrap();
+    if rotated {
+        let text = rotation_text(log, KeyRole::Run, 5, &base64(2), &base64(8));
+        let sign =
+            |seed: u8| STANDARD.encode(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap().sign(text.as_bytes()));
+        let record = LogRecord::KeyRotated {
+            name: Enc::encode(name),
+            role: word("run"),
+            alg: word("ed25519"),
+            key: base64(8),
+            custody: word("file"),
+            old: base64(2),
+            sig_old: sign(2),
+            sig_new: sign(8),
+        };
+        history.learn(5, &record).unwrap();
+    }
+    history
+}
+
+#[test]
+fn the_key_that_the_log_has_in_force_is_opened_wherever_a_rotation_stopped() {
+    let run_key = |home: &Path, rotated: bool| {
+        Keys::in_force(home, &said(rotated)).map(|keys| keys.signer(Role::Run).public_key()).map_err(|e| e.code())
+    };
+    let home = home();
+    let home = home.path();
+    assert_eq!(run_key(home, false), Ok(public(2)));
+    assert_eq!(run_key(home, true), Err("key-retired"));
+    // Staged and both trusted: which of the two signs, the log says.
+    let old = std::fs::read_to_string(trusted_path(home, "run")).unwrap();
+    put(home, "run", 8, "ada.local/0011aabb/run");
+    std::fs::rename(home.join("keys/run.key"), staged_path(home, "run")).unwrap();
+    let new = std::fs::read_to_string(trusted_path(home, "run")).unwrap();
+    put(home, "run", 2, "ada.local/0011aabb/run");
+    std::fs::write(trusted_path(home, "run"), format!("{old}{new}")).unwrap();
+    assert_eq!((run_key(home, false), run_key(home, true)), (Ok(public(2)), Ok(public(8))));
+    assert!(Keys::open(home).is_ok());
+    // Switched.
+    std::fs::rename(staged_path(home, "run"), home.join("keys/run.key")).unwrap();
+    assert_eq!(run_key(home, true), Ok(public(8)));
+    std::fs::write(trusted_path(home, "run"), &new).unwrap();
+    assert_eq!(run_key(home, true), Ok(public(8)));
+    std::fs::write(trusted_path(home, "run"), &old).unwrap();
+    assert_eq!(run_key(home, true), Err("key-mismatch"));
+}
+
+#[test]
+fn two_keys_of_a_log_have_one_origin() {
+    let home = home();
+    let line = |name: &str| format!("{}\n", VerifyKey { name: name.to_owned(), public_key: public(1) });
+    let next = VerifyKey { name: "ada.local/0011aabb".to_owned(), public_key: public(8) };
+    std::fs::write(trusted_path(home.path(), "log"), format!("{}{next}\n", line("ada.local/0011aabb"))).unwrap();
+    assert_eq!(Keys::open(home.path()).unwrap().origin().as_str(), "ada.local/0011aabb");
+    std::fs::write(trusted_path(home.path(), "log"), format!("{}{next}\n", line("other.local"))).unwrap();
+    assert_eq!(code(home.path()), "key-malformed");
+}

@@ -10,6 +10,7 @@ mod hub;
 mod journal;
 pub mod keys;
 pub mod operations;
+pub mod p256;
 mod perform;
 pub mod registry;
 mod schedules;

@@ -40,7 +40,8 @@ impl Upkeep {
         match lock(&folder) {
             Ok(()) => Ok(Self { _folder: folder }),
             Err(TryLockError::WouldBlock) => {
-                let what = "a backup of this home is being made, or something is being removed from it";
+                let what =
+                    "this home is being copied or exported, something is being removed from it, or its keys change";
                 Err(OpError::one(Problem::new(Class::Later, "home-busy", what).hint("try again once that is done")))
             }
             Err(TryLockError::Error(error)) => Err(failed(error)),

@@ -25,13 +25,18 @@ step agora-admin result "$run" verify
 step agora-admin apply "$run"
 step git log --stat --format='%h %s%n%n%(trailers:only)' "main..agora/$run"
 step git diff "main..agora/$run"
-step agora-admin audit "$run"
+step agora-admin audit "$run" --out "$folder/bundle.json"
+step agora-admin key trust-export --out "$folder/trust.toml"
+# What an auditor elsewhere does, who has the policy by another way than the bundle.
+step agora-verify "$folder/bundle.json" --policy "$folder/trust.toml" --require key-pinned --require whole-run
+sed "s/edit-plums/edit-plumz/" "$folder/bundle.json" > "$folder/changed.json"
 
 {
   for item in edit-apples edit-pears edit-plums verify; do
     echo "$item: $(agora-admin --field state result "$run" "$item")"
   done
   echo "audit: $(agora-admin --field verdict audit "$run")"
+  echo "a changed bundle: exit code $(agora-verify "$folder/changed.json" > "$folder/changed.txt" && echo 0 || echo $?)"
   git log --reverse --format='%s%n%(trailers:only)' "main..agora/$run"
   git diff "main..agora/$run"
   agora-admin result "$run" verify --part output --path report.txt --out "$folder/report.txt" > "$folder/report.said"

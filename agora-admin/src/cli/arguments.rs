@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     answer, apply, approve, audit, backup, cancel, completions, deploy, diagnose, dispatch, doctor, entries,
-    force_resolve, gc, hold, init, logs, mcp_config, places, release, restore, result, runs, schedule, serve, status,
-    submit, validate, watch,
+    force_resolve, gc, hold, init, key, logs, mcp_config, places, release, restore, result, runs, schedule, serve,
+    status, submit, validate, verify, watch,
 };
 use crate::output::{Field, Format};
 
@@ -118,11 +118,16 @@ pub(crate) enum Verb {
     Release(release::Args),
     /// End an item whose stop could not be verified
     ForceResolve(force_resolve::Args),
-    /// Verify the evidence of a run
+    /// Verify the evidence of a run, and hand it out
     Audit(audit::Args),
+    /// Verify a bundle, as an auditor elsewhere would
+    Verify(verify::Args),
     /// Plans that run again and again
     #[command(subcommand)]
     Schedule(schedule::ScheduleVerb),
+    /// The keys that sign evidence and registry
+    #[command(subcommand)]
+    Key(key::KeyVerb),
     /// Make room: remove the bytes of runs that ended long ago; their evidence stays
     Gc(gc::Args),
     /// Write the home into one file, while programs go on

@@ -2,8 +2,8 @@
 
 use super::{
     answer, apply, approve, audit, backup, cancel, completions, deploy, diagnose, dispatch, doctor, entries,
-    force_resolve, gc, hold, init, logs, mcp_config, places, release, restore, result, runs, schedule, serve, status,
-    submit, validate, watch,
+    force_resolve, gc, hold, init, key, logs, mcp_config, places, release, restore, result, runs, schedule, serve,
+    status, submit, validate, verify, watch,
 };
 use agora_core::decide::Verdict;
 
@@ -55,7 +55,9 @@ pub(crate) async fn run(context: &Context, verb: Verb) -> Result<Exit, Failure> 
         Verb::Release(args) => release::run(context, args).await,
         Verb::ForceResolve(args) => force_resolve::run(context, args).await,
         Verb::Audit(args) => audit::run(context, args).await,
+        Verb::Verify(args) => verify::run(context, &args),
         Verb::Schedule(verb) => schedule::run(context, verb).await,
+        Verb::Key(verb) => key::run(context, verb).await,
         Verb::Gc(args) => gc::run(context, args).await,
         Verb::Backup(args) => backup::run(context, args).await,
         Verb::Restore(args) => restore::run(context, &args),

@@ -9,6 +9,7 @@ use agora_admin::keys::{REGISTRY_ADMIN, private_path};
 use agora_core::error::Coded as _;
 use agora_engine::home::FOLDERS;
 use agora_engine::keys::{Keys, Role, trusted};
+use agora_engine::p256::ATTEST_P256;
 
 use super::check::Check;
 
@@ -74,10 +75,17 @@ fn owned(found: &Metadata, path: &Path, mode: u32) -> Option<Check> {
 pub(super) fn keys(home: &Path) -> Vec<Check> {
     let mut checks = Vec::new();
     match Keys::open(home) {
-        Ok(keys) => checks.push(Check::ok("keys", format!("log, run and attest of {}", keys.origin()))),
+        Ok(keys) if keys.attest_p256().is_some() => {
+            checks.push(Check::ok("keys", format!("log, run, attest and {ATTEST_P256} of {}", keys.origin())));
+        }
+        Ok(keys) => {
+            checks.push(Check::ok("keys", format!("log, run and attest of {}", keys.origin())));
+            let detail = format!("there is no key {ATTEST_P256}: statements are signed with Ed25519 alone");
+            checks.push(Check::warn("keys", detail, "run `agora-admin init`"));
+        }
         Err(error) => checks.push(Check::problem("keys", &error.problem())),
     }
-    for role in Role::ALL.map(Role::as_str).into_iter().chain([REGISTRY_ADMIN]) {
+    for role in Role::ALL.map(Role::as_str).into_iter().chain([ATTEST_P256, REGISTRY_ADMIN]) {
         let path = private_path(home, role);
         match std::fs::symlink_metadata(&path) {
             Ok(found) => checks.extend(owned(&found, &path, 0o600).map(|check| check_named("keys", check))),

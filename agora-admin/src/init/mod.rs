@@ -19,9 +19,12 @@ use agora_engine::config::CONFIG_FILE;
 use agora_engine::config::file::{self, FileError, Folder};
 use agora_engine::home::{self, FOLDERS};
 use agora_engine::keys::{KEYS_FOLDER, KeyError, Origin, Role, origin, trusted, trusted_path};
+use agora_engine::p256;
 use agora_engine::registry::{NOTE_FILE, REGISTRY_FOLDER, ReadError, RegistryReader};
 
-use crate::keys::{AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, private_path, public_half, random};
+use crate::keys::{
+    AdminKey, AdminKeyError, Made, REGISTRY_ADMIN, ensure, ensure_p256, p256_half, private_path, public_half, random,
+};
 use crate::registry::{Draft, LOCK_WAIT, LockError, PublishError, RegistryLock, Staged, WriteError, disk, publish};
 
 /// The longest part of a host's name that goes into an origin: a label of DNS.
@@ -258,6 +261,7 @@ fn ensure_keys(home: &Path, host: &str, steps: &mut Vec<Step>) -> Result<Origin,
         let (made, _) = ensure(home, role.as_str(), &role.key_name(&chosen))?;
         steps.push(key_step(role.as_str(), made));
     }
+    steps.push(key_step(p256::ATTEST_P256, ensure_p256(home)?));
     // What is on the disk counts, should another have been faster.
     Ok(origin(home)?)
 }
@@ -308,7 +312,26 @@ fn refuse_other_keys(home: &Path, recorded: Option<&[KeyRecord]>) -> Result<(), 
             (Some(_), _) => {}
         }
     }
-    Ok(())
+    refuse_other_p256(home, recorded)
+}
+
+/// The same for the P-256 key, which a home of an earlier version has not, and is given.
+fn refuse_other_p256(home: &Path, recorded: Option<&[KeyRecord]>) -> Result<(), InitError> {
+    let is_p256 = |key: &&KeyRecord| key.alg.as_str() == "ecdsa-p256";
+    let public = p256::trusted_path(home);
+    let Some(key) = recorded.and_then(|keys| keys.iter().find(is_p256)) else { return Ok(()) };
+    if std::fs::symlink_metadata(&public).is_ok() {
+        return Ok(());
+    }
+    let private = p256::private_path(home);
+    match p256_half(home)? {
+        Some(half) if half == key.key => Ok(()),
+        Some(_) => {
+            let why = "the log of runs names another key".to_owned();
+            Err(KeyError::Mismatch { private, public, why }.into())
+        }
+        None => Err(InitError::Identity { path: private, what: "a key of this home" }),
+    }
 }
 
 /// `<host>.local/<8 hex digits>`: readable, and unique without asking anybody.

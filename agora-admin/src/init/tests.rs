@@ -44,6 +44,7 @@ async fn a_new_home_is_whole_closed_and_works() {
     }
     let keys = Keys::open(&home).unwrap();
     assert_eq!(keys.signer(Role::Attest).name(), format!("{}/attest", made.origin));
+    assert_eq!(keys.attest_p256().unwrap().name(), format!("{}/attest-p256", made.origin));
     let machine = Machine { processors: 2, user_home: None };
     Config::load(&home, &machine).unwrap();
     let current = RegistryReader::open(&home).read(None, &blobs).await.unwrap();
@@ -72,6 +73,8 @@ async fn whatever_a_crash_left_is_completed_and_no_key_is_made_twice() {
         "trust/run.vkey",
         "keys/attest.key",
         "trust/attest.vkey",
+        "keys/attest-p256.key",
+        "trust/attest-p256.pub",
         "keys/registry-admin.key",
         "trust/registry-admin.vkey",
         "registry/snapshot.json",
@@ -111,6 +114,7 @@ async fn what_was_lost_is_told_of_and_not_made_again() {
         assert_eq!(everything(home.path()), before);
     };
     lost(&["keys/run.key"], None, "key-lost").await;
+    lost(&["keys/attest-p256.key"], None, "key-lost").await;
     lost(&["keys/registry-admin.key"], None, "key-lost").await;
     lost(&["keys/registry-admin.key", "trust/registry-admin.vkey"], None, "identity-lost").await;
     lost(&["registry/snapshot.json"], None, "registry-missing").await;

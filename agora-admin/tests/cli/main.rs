@@ -2,14 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "all of this runs inside tests, where a panic is the failure")]
 
 mod backup;
+mod bundles;
 mod errors;
 mod gc;
 mod golden;
 mod help;
 mod home;
+mod keys;
 mod patterns;
 mod registry;
 mod runs;
 mod schedules;
+mod statements;
 mod stopping;
 mod support;

@@ -23,7 +23,7 @@ mod read;
 mod write;
 
 pub use error::CanonError;
-pub use read::{entry_value, from_bytes, from_bytes_with_floats, parse};
+pub use read::{check_entry, entry_value, from_bytes, from_bytes_with_floats, parse};
 pub use write::{entry_bytes, to_bytes, to_bytes_with_floats};
 
 /// The deepest nesting of objects and arrays in any form, 1 being the outermost: below the 127 levels at which `serde_json`

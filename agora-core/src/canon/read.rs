@@ -50,6 +50,18 @@ pub fn from_bytes_with_floats<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Ca
 /// [`CanonError`] for bytes that [`entry_bytes`](super::entry_bytes) would not have written, or beyond a bound.
 pub fn entry_value(bytes: &[u8], depth_max: usize, bytes_max: usize) -> Result<Value, CanonError> {
     bounded(bytes, bytes_max)?;
+    entry(bytes, depth_max)
+}
+
+/// Checks bytes as [`entry_value`] does, of any length, and keeps nothing.
+///
+/// # Errors
+/// As [`entry_value`].
+pub fn check_entry(bytes: &[u8], depth_max: usize) -> Result<(), CanonError> {
+    entry::<Checked>(bytes, depth_max).map(|_| ())
+}
+
+fn entry<B: Build>(bytes: &[u8], depth_max: usize) -> Result<B, CanonError> {
     if let Some(at) = bytes.iter().position(|b| !(0x20..=0x7E).contains(b)) {
         return Err(CanonError::Spelling { at, what: "bytes from 0x20 to 0x7E alone" });
     }

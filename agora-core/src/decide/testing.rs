@@ -150,7 +150,7 @@ pub(crate) fn budget(microusd: Option<u64>, tokens: Option<u64>, wall_ms: Option
 
 pub(crate) fn isolation() -> Isolation {
     Isolation {
-        provider: "fake".to_owned(),
+        provider: "process".to_owned(),
         profile: "test".to_owned(),
         weaker: Vec::new(),
         probes: Probes::default(),
@@ -448,8 +448,9 @@ impl Player {
         self.play(run, |state| super::approve(state, approve))
     }
 
-    /// The state that the bytes of a run's entries add up to.
+    /// The state that the bytes of a run's entries add up to. They tell a story without a problem.
     pub(crate) fn replay(&self, id: &RunId) -> RunState {
+        assert_eq!(self.told(id).problems, []);
         let mut state = None;
         for (bytes, leaf) in &self.journals[id] {
             let entry = Entry::from_bytes(bytes).unwrap();

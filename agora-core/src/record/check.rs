@@ -112,12 +112,12 @@ fn leased(body: &AttemptLeased) -> Result<(), String> {
 }
 
 fn input(input: &UsedInput) -> Result<(), String> {
-    let UsedInput { item, done, key, path, .. } = input;
+    let UsedInput { item, done, path, .. } = input;
     let fits = match input.usage {
         InputUse::Patch => item.is_some() && done.is_some() && path.is_none(),
         InputUse::Output => item.is_some() && done.is_some() && path.is_some(),
         InputUse::Answer => item.is_some(),
-        InputUse::Ref => item.is_none() && done.is_none() && key.is_some(),
+        InputUse::Ref => item.is_none() && done.is_none(),
     };
     when(!fits, "an input does not have the members of its use")
 }

@@ -158,13 +158,26 @@ fn encode(wire: &Wire, limit: usize) -> Result<Vec<u8>, EntryError> {
 }
 
 fn decode(bytes: &[u8], limit: usize) -> Result<Wire, EntryError> {
-    let value = canon::entry_value(bytes, ENTRY_DEPTH_MAX, limit)?;
+    wire(canon::entry_value(bytes, ENTRY_DEPTH_MAX, limit)?)
+}
+
+/// Whether a text names who spoke: `engine`, or `human:`, `agent:`, `schedule:`, `pattern:` and a name.
+fn is_actor(text: &str) -> bool {
+    let named =
+        |(kind, name): (&str, &str)| ["human", "agent", "schedule", "pattern"].contains(&kind) && !name.is_empty();
+    text == "engine" || text.split_once(':').is_some_and(named)
+}
+
+fn wire(value: serde_json::Value) -> Result<Wire, EntryError> {
     if value.get("auth").is_some_and(|auth| !auth.is_object()) {
         return Err(EntryError::Schema("auth is no object".to_owned()));
     }
     let wire: Wire = serde_json::from_value(value).map_err(|e| EntryError::Schema(cut(&e.to_string())))?;
     if wire.v != 1 {
         return Err(EntryError::Schema(format!("version {}", wire.v)));
+    }
+    if !is_actor(wire.actor.as_str()) {
+        return Err(EntryError::Schema("actor is neither the engine nor a kind of actor and a name".to_owned()));
     }
     Ok(wire)
 }
@@ -214,7 +227,18 @@ impl Entry {
     /// # Errors
     /// [`EntryError`] for bytes that, but for open members, [`Entry::to_bytes`] would not have written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
-        let wire = decode(bytes, ENTRY_BYTES_MAX)?;
+        Self::of_wire(decode(bytes, ENTRY_BYTES_MAX)?)
+    }
+
+    /// Reads the value of canonical bytes, such as [`crate::audit::chain::Checked`] has it.
+    ///
+    /// # Errors
+    /// As [`Entry::from_bytes`].
+    pub fn of_value(value: serde_json::Value) -> Result<Self, EntryError> {
+        Self::of_wire(wire(value)?)
+    }
+
+    fn of_wire(wire: Wire) -> Result<Self, EntryError> {
         let run = wire.run.ok_or_else(|| EntryError::Schema("no member run".to_owned()))?;
         let record = join(wire.kind, wire.body)?;
         Ok(Self { run, seq: wire.seq, prev: wire.prev, at: wire.at, actor: wire.actor, auth: wire.auth, record })
@@ -264,11 +288,25 @@ impl LogEntry {
     /// # Errors
     /// [`EntryError`] for bytes that, but for open members, [`LogEntry::to_bytes`] would not have written.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
-        let wire = decode(bytes, LOG_ENTRY_BYTES_MAX)?;
+        Self::of_wire(decode(bytes, LOG_ENTRY_BYTES_MAX)?)
+    }
+
+    /// Reads the value of canonical bytes, such as [`crate::audit::chain::Checked`] has it.
+    ///
+    /// # Errors
+    /// As [`LogEntry::from_bytes`].
+    pub fn of_value(value: serde_json::Value) -> Result<Self, EntryError> {
+        Self::of_wire(wire(value)?)
+    }
+
+    fn of_wire(wire: Wire) -> Result<Self, EntryError> {
         if wire.run.is_some() {
             return Err(EntryError::Schema("a member run in the log".to_owned()));
         }
         let record = join(wire.kind, wire.body)?;
+        if matches!(record, LogRecord::LogOpened { .. }) != (wire.seq == 0) {
+            return Err(EntryError::Schema("log.opened stands at 0, and nothing else does".to_owned()));
+        }
         Ok(Self { seq: wire.seq, prev: wire.prev, at: wire.at, actor: wire.actor, auth: wire.auth, record })
     }
 }

@@ -103,6 +103,22 @@ pub(crate) fn is_held(home: &Path) -> Result<bool, LockError> {
     }
 }
 
+/// Takes the lock if nobody has it.
+///
+/// # Errors
+/// [`LockError`], when nobody can hold it.
+pub(crate) fn try_acquire(home: &Path) -> Result<Option<DriverLock>, LockError> {
+    let path = path(home);
+    look(&path)?;
+    let failed = |error| LockError::of(&path, error);
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(DriverLock { _file: file })),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
 /// Waits until this process holds the lock.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ use agora_core::worker::AttemptId;
 use crate::perform::{Grown, RunContext};
 
 pub use lock::LockError;
-pub(crate) use lock::{LOCK_FILE, acquire, is_held};
+pub(crate) use lock::{DriverLock, LOCK_FILE, acquire, is_held, try_acquire};
 pub use task::Driver;
 pub(crate) use task::{Parts, probe, start};
 pub(crate) use turn::capacity;

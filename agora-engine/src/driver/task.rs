@@ -135,6 +135,15 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
                 return;
             }
         };
+        // A key may have been replaced while another process drove; from here on none is.
+        let parts = match with_keys_in_force(parts).await {
+            Ok(parts) => parts,
+            Err(problem) => {
+                tracing::error!(code = problem.code, %problem, "the keys cannot be used; nothing is driven from here");
+                let _ = failed.set(problem);
+                return;
+            }
+        };
         tracing::info!("driving");
         let mut run = Loop::new(parts, inputs, phase);
         tokio::select! {
@@ -146,6 +155,13 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
         drop(held);
     });
     Driver { stop, state, failure, task: Some(task) }
+}
+
+/// Reads the keys again. Whoever replaces one holds the driver's lock, so these stay in force as long as it is held here.
+async fn with_keys_in_force(parts: Parts) -> Result<Parts, Problem> {
+    let history = parts.journal.call(|ledger| ledger.key_history()).await.map_err(|error| error.problem())?;
+    let keys = Keys::in_force(&parts.world.home, &history).map_err(|error| error.problem())?;
+    Ok(Parts { keys: Arc::new(keys), ..parts })
 }
 
 struct Loop {

@@ -7,6 +7,7 @@
 mod collected;
 mod copy;
 mod error;
+mod evidence;
 mod growth;
 mod ledger;
 mod read;
@@ -18,6 +19,7 @@ mod write;
 
 pub(crate) use collected::named;
 pub(crate) use error::StoreError;
+pub(crate) use evidence::{Envelopes, SealAt};
 pub(crate) use growth::read_grown;
 pub(crate) use ledger::{Ledger, RunMeta};
 pub(crate) use read::{ItemCounts, Projected, RunSummary, Stored};

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use agora_core::audit::history::KeyHistory;
 use agora_core::id::{Digest, RunId};
 use agora_core::limits::STOP_SECONDS_MAX;
-use agora_core::record::{LogEntry, LogRecord};
+use agora_core::record::LogEntry;
 use agora_core::time::Time;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -386,6 +387,25 @@ impl Ledger {
         Ok((found, next))
     }
 
+    /// What the log says of keys. An entry that cannot be read or believed says nothing; `doctor` tells of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn key_history(&self) -> Result<KeyHistory, StoreError> {
+        let mut history = KeyHistory::new(self.origin.as_str());
+        // In a canonical entry a quote within a string is escaped, so these bytes stand for the type alone.
+        let mut statement = self.conn.prepare_cached(
+            "SELECT bytes FROM log WHERE seq = 0 OR instr(bytes, ?1) > 0 OR instr(bytes, ?2) > 0 ORDER BY seq",
+        )?;
+        let mut rows = statement.query([&b"\"type\":\"key."[..], &b"\"type\":\"registry.accepted"[..]])?;
+        while let Some(row) = rows.next()? {
+            if let Ok(entry) = LogEntry::from_bytes(&row.get::<_, Vec<u8>>(0)?) {
+                let _ = history.learn(entry.seq, &entry.record);
+            }
+        }
+        Ok(history)
+    }
+
     /// Whether the log of runs was opened: its end is kept, and it has entries.
     ///
     /// # Errors
@@ -416,16 +436,9 @@ impl Ledger {
     /// # Errors
     /// [`StoreError::CorruptRun`], naming the run.
     pub(crate) fn refuse_second_seal(&self, id: &RunId, opened: u64) -> Result<(), StoreError> {
-        let from = i64::try_from(opened).unwrap_or(i64::MAX);
-        let mut statement =
-            self.conn.prepare_cached("SELECT bytes FROM log WHERE seq > ?1 AND instr(bytes, CAST(?2 AS BLOB)) > 0")?;
-        let rows = statement.query_map(params![from, id.as_str()], |row| row.get::<_, Vec<u8>>(0))?;
-        for bytes in rows {
-            let record = LogEntry::from_bytes(&bytes?).map(|entry| entry.record);
-            if matches!(record, Ok(LogRecord::RunSealed { run, .. }) if run == *id) {
-                let what = format!("the log has the seal of the run {id}, and its row says that it is not sealed");
-                return Err(StoreError::CorruptRun(what));
-            }
+        if self.seal_in_log(id, opened)?.is_some() {
+            let what = format!("the log has the seal of the run {id}, and its row says that it is not sealed");
+            return Err(StoreError::CorruptRun(what));
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_growth.sql"),
     include_str!("../../migrations/0003_schedules.sql"),
     include_str!("../../migrations/0004_collected.sql"),
+    include_str!("../../migrations/0005_statements.sql"),
 ];
 
 /// Opens the store of a home, and makes it if it is not there.
@@ -98,21 +99,25 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-/// What a store says of whose it is, without its keys: the first entry of its log, and the registry that was accepted last.
+/// What a store says of whose it is, without its keys: the first entry of its log and those about keys, and the registry that
+/// was accepted last.
 ///
 /// # Errors
 /// [`StoreError`] for what is there and is no store that can be read.
-pub(crate) fn recorded(path: &Path) -> Result<(Option<LogEntry>, Option<Seen>), StoreError> {
+pub(crate) fn recorded(path: &Path) -> Result<(Vec<LogEntry>, Option<Seen>), StoreError> {
     let conn = Connection::open_with_flags(path, FLAGS)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     check_owner(&conn)?;
-    let first = conn.query_row("SELECT bytes FROM log WHERE seq = 0", [], |row| row.get::<_, Vec<u8>>(0)).optional()?;
-    let first = first.map(|bytes| LogEntry::from_bytes(&bytes)).transpose();
+    // In a canonical entry a quote within a string is escaped, so these bytes stand for the type alone.
+    let mut about = conn.prepare("SELECT bytes FROM log WHERE seq = 0 OR instr(bytes, ?1) > 0 ORDER BY seq")?;
+    let about =
+        about.query_map([&b"\"type\":\"key."[..]], |row| row.get::<_, Vec<u8>>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let about: Result<Vec<_>, _> = about.iter().map(|bytes| LogEntry::from_bytes(bytes)).collect();
     let seen = "SELECT value FROM meta WHERE key = 'registry.seen'";
     let seen = conn.query_row(seen, [], |row| row.get::<_, String>(0)).optional()?;
     let seen = seen.map(|text| serde_json::from_str(&text)).transpose();
     Ok((
-        first.map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        about.map_err(|error| StoreError::Corrupt(error.to_string()))?,
         seen.map_err(|error| StoreError::Corrupt(error.to_string()))?,
     ))
 }

@@ -2,8 +2,10 @@
 
 use agora_core::audit::chain::{ChainCheck, ChainHead};
 use agora_core::audit::checkpoint::{Checkpoint, RoleKeys, run_origin};
+use agora_core::audit::history::KeyHistory;
 use agora_core::audit::merkle::leaf_hash;
 use agora_core::audit::note::VerifyKey;
+use agora_core::audit::policy::{PolicyKey, PublicKey, Window};
 use agora_core::error::Coded as _;
 use agora_core::id::RunId;
 use agora_core::record::{CancelProof, Entry, Record};
@@ -67,7 +69,7 @@ pub(super) fn run(run: &RunSummary, entries: &[Stored], log: &Log, keys: &Keys) 
     let origin = run_origin(keys.origin().as_str(), &run.id);
     let head = chain(&mut checks, &origin, run, entries);
     let story = story(&mut checks, &run.id, entries);
-    checkpoint(&mut checks, run, &origin, &head, keys);
+    checkpoint(&mut checks, run, &origin, &head, log, keys);
     let failures = log.about(run, &head, first_leaf(entries));
     checks.settle("log", "opened in the log, and sealed there if it is complete", failures);
     Found { entries: head.size(), root: head.root().to_string(), story, checks }
@@ -140,7 +142,46 @@ pub(super) fn role_key(keys: &Keys, role: Role) -> VerifyKey {
     VerifyKey { name: signer.name().to_owned(), public_key: signer.public_key() }
 }
 
-fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainHead, keys: &Keys) {
+/// The keys of one role, and where each of them speaks.
+pub(super) struct RoleWindows {
+    /// Their name.
+    pub(super) name: String,
+    /// The public keys.
+    pub(super) keys: Vec<VerifyKey>,
+    /// The windows, in the same order; of a key that the log does not name there is none.
+    windows: Vec<Option<PolicyKey>>,
+}
+
+impl RoleWindows {
+    /// Those under the name of `own`, if it is among them; else it alone.
+    pub(super) fn of(history: &KeyHistory, own: VerifyKey) -> Self {
+        let known: Vec<PolicyKey> = history.named(&own.name).map(|known| known.key.clone()).collect();
+        let name = own.name.clone();
+        if !known.iter().any(|key| key.key.bytes() == own.public_key) {
+            return Self { name, keys: vec![own], windows: vec![None] };
+        }
+        let public = |key: &PolicyKey| match key.key {
+            PublicKey::Ed25519(public_key) => Some(VerifyKey { name: key.name.clone(), public_key }),
+            PublicKey::P256(_) => None,
+        };
+        let (keys, windows) = known.into_iter().filter_map(|key| Some((public(&key)?, Some(key)))).unzip();
+        Self { name, keys, windows }
+    }
+
+    /// Whether one of the keys at these positions speaks at an index of the log.
+    pub(super) fn speak(&self, signed_by: &[usize], index: u64) -> Result<(), Window> {
+        let mut outside = None;
+        for at in signed_by {
+            match self.windows.get(*at).and_then(Option::as_ref).map(|key| key.speaks_at(index)) {
+                None | Some(Ok(())) => return Ok(()),
+                Some(Err(error)) => outside = Some(error),
+            }
+        }
+        outside.map_or(Ok(()), Err)
+    }
+}
+
+fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainHead, log: &Log, keys: &Keys) {
     let Some(note) = &run.checkpoint else {
         match run.sealed {
             true => {
@@ -151,12 +192,18 @@ fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainH
         }
         return;
     };
-    let mine = [role_key(keys, Role::Run)];
+    let windows = log.keys_of(Role::Run, keys);
     let others = [role_key(keys, Role::Log), role_key(keys, Role::Attest)];
-    let name = mine[0].name.clone();
-    let opened = Checkpoint::open(note, origin, RoleKeys { name: &name, keys: &mine, others: &others })
-        .and_then(|opened| opened.checkpoint.covers(head.size(), &head.root()));
-    let failures = opened.err().map(|error| (error.code().to_owned(), error.to_string()));
+    let opened = Checkpoint::open(note, origin, RoleKeys { name: &windows.name, keys: &windows.keys, others: &others })
+        .and_then(|opened| opened.checkpoint.covers(head.size(), &head.root()).map(|()| opened.keys));
+    let failures = match opened.map(|signed_by| (signed_by, log.seal_seq(&run.id))) {
+        // It speaks where the log has the seal; that a seal is missing is told of elsewhere.
+        Ok((signed_by, Some(seal))) => {
+            windows.speak(&signed_by, seal).err().map(|error| (error.code().to_owned(), error.to_string()))
+        }
+        Ok((_, None)) => None,
+        Err(error) => Some((error.code().to_owned(), error.to_string())),
+    };
     checks.settle("checkpoint", "signed, over exactly these entries", failures.into_iter().collect());
 }
 

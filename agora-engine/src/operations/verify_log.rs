@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use agora_core::audit::chain::{ChainCheck, ChainHead, LOG_SEED};
 use agora_core::audit::checkpoint::{Checkpoint, RoleKeys};
-use agora_core::audit::merkle::{inclusion_proof, leaf_hash, root, verify_inclusion};
+use agora_core::audit::history::KeyHistory;
+use agora_core::audit::merkle::{Frontier, inclusion_proof, leaf_hash, root, verify_inclusion};
 use agora_core::error::Coded as _;
 use agora_core::id::{Digest, Hash, RunId};
 use agora_core::record::{LogEntry, LogRecord};
 use agora_core::registry::Seen;
 
-use super::verify::{Checks, Failed, role_key};
+use super::verify::{Checks, Failed, RoleWindows, role_key};
 use crate::journal::{Ledger, RunSummary, StoreError, Stored};
 use crate::keys::{Keys, Role};
 
@@ -23,6 +24,7 @@ struct Opening {
 
 /// What it says of a run's seal.
 struct Seal {
+    seq: u64,
     size: u64,
     root: Hash,
 }
@@ -37,6 +39,7 @@ pub(super) struct Log {
     sealed: BTreeMap<RunId, Vec<Seal>>,
     /// The registry that was accepted last.
     registry: Option<(u64, Digest)>,
+    keys: KeyHistory,
     failures: Vec<Failed>,
 }
 
@@ -50,6 +53,7 @@ impl Log {
             opened: BTreeMap::new(),
             sealed: BTreeMap::new(),
             registry: None,
+            keys: KeyHistory::new(keys.origin().as_str()),
             failures: Vec::new(),
         }
     }
@@ -77,12 +81,18 @@ impl Log {
             self.failures.push(("entry-leaf".to_owned(), what));
         }
         self.leaves.push(checked.leaf);
-        match LogEntry::from_bytes(bytes).map(|entry| (entry.seq, entry.record)) {
+        let read = LogEntry::from_bytes(bytes).map(|entry| (entry.seq, entry.record));
+        if let Ok((seq, record)) = &read
+            && let Err(error) = self.keys.learn(*seq, record)
+        {
+            self.failures.push((error.code().to_owned(), format!("the log: {error}")));
+        }
+        match read {
             Ok((seq, LogRecord::RunOpened { run, plan, first, .. })) => {
                 self.opened.entry(run).or_default().push(Opening { seq, plan, first });
             }
-            Ok((_, LogRecord::RunSealed { run, size, root, .. })) => {
-                self.sealed.entry(run).or_default().push(Seal { size, root });
+            Ok((seq, LogRecord::RunSealed { run, size, root, .. })) => {
+                self.sealed.entry(run).or_default().push(Seal { seq, size, root });
             }
             Ok((_, LogRecord::RegistryAccepted { version, digest, .. })) => self.registry = Some((version, digest)),
             Ok(_) => {}
@@ -123,13 +133,19 @@ impl Log {
             }
             return Ok(());
         };
-        let mine = [role_key(keys, Role::Log)];
+        let windows = self.keys_of(Role::Log, keys);
         let others = [role_key(keys, Role::Run), role_key(keys, Role::Attest)];
-        let role = RoleKeys { name: &mine[0].name, keys: &mine, others: &others };
+        let role = RoleKeys { name: &windows.name, keys: &windows.keys, others: &others };
+        self.failures.extend(self.kept(ledger, keys, role, &windows)?);
         let opened = Checkpoint::open(note.as_bytes(), keys.origin().as_str(), role).and_then(|opened| {
             let signed = usize::try_from(opened.checkpoint.size).unwrap_or(usize::MAX).min(self.leaves.len());
-            opened.checkpoint.covers(signed as u64, &root(&self.leaves[..signed])).map(|()| opened.checkpoint.size)
+            opened.checkpoint.covers(signed as u64, &root(&self.leaves[..signed])).map(|()| opened)
         });
+        let opened = opened.map_err(|error| (error.code(), error.to_string())).and_then(|opened| {
+            let size = opened.checkpoint.size;
+            spoken(&windows, &opened.keys, size).map(|()| size)
+        });
+        let mut fail = |code: &str, what: String| self.failures.push((code.to_owned(), what));
         match opened {
             // The two are kept together; without the size, a smaller checkpoint could follow.
             Ok(size) if Some(size) != signed_size => {
@@ -140,9 +156,48 @@ impl Log {
                 );
             }
             Ok(_) => {}
-            Err(error) => fail(error.code(), format!("the checkpoint of the log: {error}")),
+            Err((code, error)) => fail(code, format!("the checkpoint of the log: {error}")),
         }
         Ok(())
+    }
+
+    /// The keys of a role, each with its window: those that the log names, if it leads from them to this home's own. Who
+    /// wrote another log does not have that key's signature under a rotation; then the home's own key alone counts.
+    pub(super) fn keys_of(&self, role: Role, keys: &Keys) -> RoleWindows {
+        RoleWindows::of(&self.keys, role_key(keys, role))
+    }
+
+    /// Where a run's seal is in the log.
+    pub(super) fn seal_seq(&self, run: &RunId) -> Option<u64> {
+        self.sealed.get(run)?.first().map(|seal| seal.seq)
+    }
+
+    /// What is wrong with the checkpoints that are kept for ever.
+    fn kept(
+        &self,
+        ledger: &Ledger,
+        keys: &Keys,
+        role: RoleKeys<'_>,
+        windows: &RoleWindows,
+    ) -> Result<Vec<Failed>, StoreError> {
+        let (mut tree, mut failures, mut from) = (Frontier::default(), Vec::new(), 0);
+        while let Some((size, note)) = ledger.log_note_covering(from)? {
+            from = size.saturating_add(1);
+            let taken = usize::try_from(tree.size()).unwrap_or(usize::MAX);
+            let upto = usize::try_from(size).unwrap_or(usize::MAX).min(self.leaves.len());
+            self.leaves.get(taken..upto).unwrap_or_default().iter().for_each(|leaf| tree.push(*leaf));
+            let opened = Checkpoint::open(&note, keys.origin().as_str(), role)
+                .and_then(|opened| opened.checkpoint.covers(size, &tree.root()).map(|()| opened.keys))
+                .map_err(|error| (error.code(), error.to_string()))
+                .and_then(|signed_by| spoken(windows, &signed_by, size));
+            if let Err((code, error)) = opened {
+                failures.push((code.to_owned(), format!("the kept checkpoint of size {size}: {error}")));
+            } else if tree.size() != size {
+                let what = format!("a checkpoint of size {size} is kept, and the log has {} entries", tree.size());
+                failures.push(("checkpoint-size".to_owned(), what));
+            }
+        }
+        Ok(failures)
     }
 
     /// Everything that is wrong with it, or that nothing is.
@@ -195,6 +250,12 @@ impl Log {
         let included = at.is_some_and(|leaf| verify_inclusion(seq, size, &leaf, &proof, &root).is_ok());
         (!included).then(|| ("log-inclusion".to_owned(), "the opening is not in the log's tree".to_owned()))
     }
+}
+
+/// Whether a checkpoint of the log was signed by a key that was good: it speaks at its last entry.
+fn spoken(windows: &RoleWindows, signed_by: &[usize], size: u64) -> Result<(), (&'static str, String)> {
+    let spoken = windows.speak(signed_by, size.saturating_sub(1));
+    spoken.map_err(|error| (error.code(), error.to_string()))
 }
 
 /// The leaf of a run's first entry.

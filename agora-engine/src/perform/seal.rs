@@ -1,9 +1,8 @@
-//! Signing: the log checkpoint that covers a run's opening, and the checkpoint of a completed run.
+//! Signing: the log checkpoint that covers a run's opening, and the checkpoint of a completed run, with its statements.
 
 use std::sync::Arc;
 
 use agora_core::audit::checkpoint::Checkpoint;
-use agora_core::audit::merkle::Frontier;
 use agora_core::audit::note;
 use agora_core::id::RunId;
 use agora_core::record::{LogPlace, LogRecord};
@@ -11,6 +10,7 @@ use agora_core::seam::Signer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::statements::{Signatures, Whole, derive_statements, sign_statements};
 use crate::journal::{Journal, Stamp, StoreError};
 use crate::keys::{Keys, Role};
 
@@ -33,7 +33,7 @@ pub(crate) async fn log_place(journal: &Journal, keys: &Keys) -> Result<LogPlace
                     tx.put_meta("log.signed", &size)?;
                     tx.put_meta("log.note", &String::from_utf8_lossy(&note))?;
                 }
-                Ok(())
+                tx.keep_log_note(size, &note)
             })
         })
         .await?;
@@ -49,7 +49,7 @@ pub(crate) async fn log_note(journal: &Journal, keys: &Keys) -> Result<(), Store
 }
 
 /// Signs a checkpoint; returns the note and what follows the key name in its signature line.
-async fn sign(checkpoint: &Checkpoint, signer: &Arc<dyn Signer>) -> Result<(Vec<u8>, String), StoreError> {
+pub(crate) async fn sign(checkpoint: &Checkpoint, signer: &Arc<dyn Signer>) -> Result<(Vec<u8>, String), StoreError> {
     let text = checkpoint.text();
     let signature =
         signer.sign(text.as_bytes()).await.map_err(|error| StoreError::Sqlite(format!("signing: {error}")))?;
@@ -62,8 +62,8 @@ async fn sign(checkpoint: &Checkpoint, signer: &Arc<dyn Signer>) -> Result<(Vec<
     Ok((bytes, STANDARD.encode(raw)))
 }
 
-/// Seals a completed run: signs its checkpoint, and appends `run.sealed` to the log, once. Sealing what is sealed succeeds
-/// and changes nothing; a crash in between repeats the signing, never the record.
+/// Seals a completed run: signs the statements of its items and its checkpoint, and appends `run.sealed` to the log, once.
+/// Sealing what is sealed succeeds and changes nothing; a crash in between repeats the signing, never the record.
 ///
 /// # Errors
 /// What the store or the signer says; [`StoreError::CorruptRun`] when the log has the seal and the run's row does not.
@@ -77,11 +77,15 @@ pub(crate) async fn seal(journal: &Journal, keys: &Keys, id: &RunId) -> Result<(
             let state = ledger.board_ref().run(&run).ok_or_else(|| StoreError::NoRun(run.to_string()))?;
             let Some((outcome, _)) = state.completed else { return Ok(None) };
             let (size, opened) = (state.next_seq, state.opened.log_seq);
-            let root = ledger.meta(&run).map_or_else(|| Frontier::default().root(), |meta| meta.frontier.root());
-            Ok((!sealed).then_some((size, root, opened, outcome)))
+            let meta = ledger.meta(&run).ok_or_else(|| StoreError::NoRun(run.to_string()))?;
+            let whole = Whole { key: meta.key, id: run.clone(), size, root: meta.frontier.root() };
+            Ok((!sealed).then_some((whole, opened, outcome)))
         })
         .await?;
-    let Some((size, root, opened, outcome)) = found else { return Ok(()) };
+    let Some((whole, opened, outcome)) = found else { return Ok(()) };
+    let derived = derive_statements(journal, &whole).await?;
+    let statements = sign_statements(keys, &derived, Signatures::All).await?;
+    let Whole { key, size, root, .. } = whole;
     let origin = format!("{}/run/{id}", keys.origin().as_str());
     let (note, _) = sign(&Checkpoint { origin, size, root }, &keys.signer(Role::Run)).await?;
     let run = id.clone();
@@ -95,6 +99,7 @@ pub(crate) async fn seal(journal: &Journal, keys: &Keys, id: &RunId) -> Result<(
                 tx.ledger().refuse_second_seal(&run, opened)?;
                 let record = LogRecord::RunSealed { run: run.clone(), opened, size, root, outcome };
                 tx.log(&Stamp::engine(), record)?;
+                tx.put_statements(key, &statements)?;
                 tx.seal(&run, &note)
             })?;
             ledger.drop_run(&run);

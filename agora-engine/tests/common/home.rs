@@ -19,8 +19,8 @@ use agora_testkit::fakes::{FakeCompute, MemoryBlobs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::FileBlobs;
 use super::registry::{Publisher, write_keys};
+use super::{FileBlobs, tell_all};
 
 /// The longest a test waits for anything: far beyond what it takes, so that a busy machine fails nothing.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -253,12 +253,13 @@ pub(crate) async fn states(engine: &Engine, run: &str) -> Vec<String> {
     items(engine, run).await.items.iter().map(|item| format!("{}: {}", item.item_id, item.state)).collect()
 }
 
-/// Checks what every store must hold after a test: chain, tree, projections and artifacts of all runs, and that the run
-/// verifies if it is named.
+/// Checks what every store must hold after a test: chain, tree, projections and artifacts of all runs, that each tells a
+/// story, and that the run verifies if it is named.
 pub(crate) async fn check(engine: &Engine, runs: &[&str]) {
     for row in engine.check_store(true).await.unwrap() {
         assert_eq!(row.status, CheckStatus::Ok, "{row:?}");
     }
+    tell_all(engine.home());
     for run in runs {
         let audit = engine.audit(&caller(), AuditArgs { run_id: (*run).to_owned(), full: None }).await.unwrap();
         assert_eq!(audit.verdict, "verified", "{:?}", audit.checks);

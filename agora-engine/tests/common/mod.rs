@@ -5,6 +5,7 @@ mod clock;
 mod home;
 mod plans;
 mod registry;
+mod told;
 
 pub(crate) use blobs::FileBlobs;
 pub(crate) use clock::{HandClock, PlayedClock};
@@ -13,3 +14,4 @@ pub(crate) use home::{
 };
 pub(crate) use plans::{chain, fan_out, item, plan};
 pub(crate) use registry::sign;
+pub(crate) use told::tell_all;

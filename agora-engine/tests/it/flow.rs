@@ -43,7 +43,7 @@ async fn a_fan_out_is_submitted_driven_watched_shown_and_audited() {
     assert_eq!(rows[0].items.0.get("done"), Some(&10));
     let args = ResultArgs { run_id: "fan".to_owned(), item_id: Some("i3".to_owned()), ..ResultArgs::default() };
     let result = engine.result(&caller(), args).await.unwrap();
-    assert_eq!((result.state.as_str(), result.isolation.as_deref()), ("done", Some("fake/none")));
+    assert_eq!((result.state.as_str(), result.isolation.as_deref()), ("done", Some("process/none")));
     assert_eq!(home.compute.started(), 10);
     within(driver.idle()).await;
     check(&engine, &["fan"]).await;

@@ -12,7 +12,7 @@ use agora_testkit::simulation::{Chaos, Life};
 use tokio::task::JoinSet;
 
 use super::client::Desk;
-use super::common::{Home, check};
+use super::common::{Home, check, tell_all};
 use super::invariants::{Checker, QUEUES};
 use super::machine::{Process, World};
 use super::plans;
@@ -67,6 +67,8 @@ pub(crate) async fn play(chaos: Chaos) {
         () = tokio::time::sleep(stormy) => {}
     }
     chaos.step("calm");
+    // What is under way then tells a story too.
+    tell_all(home.path());
     chaos.calm_down();
     tokio::select! {
         biased;

@@ -302,9 +302,10 @@ pub(crate) fn read_task(folder: &Path) -> Result<Task, String> {
     agora_core::canon::from_bytes(&bytes).map_err(|error| format!("task.json: {error}"))
 }
 
-pub(crate) fn isolation_of(profile: Profile) -> Isolation {
+/// The fake stands in for the provider that the target names, and the report of an attempt names the one it was leased to.
+pub(crate) fn isolation_of(target: &Target, profile: Profile) -> Isolation {
     Isolation {
-        provider: "fake".to_owned(),
+        provider: target.provider.as_str().to_owned(),
         profile: profile.as_str().to_owned(),
         weaker: vec!["nothing is isolated: this is a fake".to_owned()],
         probes: Probes::default(),
@@ -332,7 +333,7 @@ impl ComputeProvider for FakeCompute {
             return Err(ComputeError::Isolation(why.clone()));
         }
         match target.profiles.first() {
-            Some(profile) => Ok((*profile, isolation_of(*profile))),
+            Some(profile) => Ok((*profile, isolation_of(target, *profile))),
             None => Err(ComputeError::Isolation("the target names no profile".to_owned())),
         }
     }
@@ -357,7 +358,7 @@ impl ComputeProvider for FakeCompute {
             }
             let launched = Launched {
                 handle: handle_of(attempt),
-                isolation: isolation_of(spec.profile),
+                isolation: isolation_of(&spec.target, spec.profile),
                 image: None,
                 worker_version: Enc::encode(VERSION),
                 worker_digest: Digest::of(VERSION.as_bytes()),

@@ -63,7 +63,7 @@ impl Boxes {
     /// Puts a box there that nobody leases, in a world in which the provider fails once to list what there is, and once to
     /// stop it.
     pub fn stray(&self, attempt: &AttemptId, folder: PathBuf) {
-        let launched = launched(attempt, Profile::None);
+        let launched = launched(attempt, &Target::default(), Profile::None);
         let stray = SimBox { launched, folder, ended: None, told: 0, unstoppable: false };
         self.change(|state| {
             state.boxes.insert(attempt.clone(), stray);
@@ -122,7 +122,7 @@ impl Boxes {
         if let Some(there) = self.state().boxes.get(&spec.attempt) {
             return there.launched.clone();
         }
-        let launched = launched(&spec.attempt, spec.profile);
+        let launched = launched(&spec.attempt, &spec.target, spec.profile);
         self.chaos.step(format!("box {} starts", launched.handle));
         self.change(|state| {
             *state.starts.entry(spec.attempt.clone()).or_default() += 1;
@@ -206,10 +206,10 @@ impl Boxes {
     }
 }
 
-fn launched(attempt: &AttemptId, profile: Profile) -> Launched {
+fn launched(attempt: &AttemptId, target: &Target, profile: Profile) -> Launched {
     Launched {
         handle: handle_of(attempt),
-        isolation: isolation_of(profile),
+        isolation: isolation_of(target, profile),
         image: None,
         worker_version: Enc::encode(VERSION),
         worker_digest: Digest::of(VERSION.as_bytes()),
@@ -272,7 +272,7 @@ impl ComputeProvider for SimCompute {
             return Err(ComputeError::Isolation("target-down".to_owned()));
         }
         let profile = *target.profiles.first().unwrap();
-        Ok((profile, isolation_of(profile)))
+        Ok((profile, isolation_of(target, profile)))
     }
 
     async fn launch(&self, spec: &LaunchSpec) -> Result<Launched, ComputeError> {

@@ -214,7 +214,7 @@ impl Suite<'_> {
         let (profile, isolation) = in_time("isolation", self.provider.isolation(&target)).await.unwrap();
         assert!(target.profiles.contains(&profile));
         assert_eq!(isolation.profile, profile.as_str());
-        assert_eq!(isolation.provider, self.provider.kind());
+        assert_eq!(isolation.provider, target.provider.as_str(), "as its leases say");
         let none = Target { profiles: Vec::new(), ..target };
         let refused = in_time("isolation", self.provider.isolation(&none)).await;
         assert!(matches!(refused, Err(ComputeError::Isolation(_))), "{refused:?}");

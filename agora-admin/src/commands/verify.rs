@@ -1,0 +1,80 @@
+//! `verify`: the auditor's checks of a bundle, by the same code as `agora-verify`.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use agora_core::audit::verify::{Axis, Evidence, Report, Requirement, SPEC, Verdict, Verifier, verify};
+use agora_core::limits::{BUNDLE_BYTES_MAX, POLICY_BYTES_MAX};
+
+use crate::cli::Context;
+use crate::error::{Exit, Failure};
+use crate::output::{Line, Page};
+
+/// The longest file of what a live check fetched, in bytes.
+const FETCHED_BYTES_MAX: u64 = 1 << 20;
+
+/// The arguments of `verify`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 verified, 1 a check failed, 2 could not check all that was asked for\n\nExamples:\n  agora-admin verify bundle.json --policy trust.toml --require key-pinned --require whole-run"
+)]
+pub(crate) struct Args {
+    /// The bundle, as `agora-admin audit RUN --out FILE` wrote it
+    bundle: PathBuf,
+    /// The trust policy, which you have by another way than the bundle
+    #[arg(long, value_name = "TRUST.TOML")]
+    policy: Option<PathBuf>,
+    /// What you require: a value of an axis, met by it and by stronger ones; may be given several times
+    #[arg(long, value_name = "VALUE", value_parser = requirement)]
+    require: Vec<Requirement>,
+    /// What a live check of an anchor fetched
+    #[arg(long, value_name = "FETCHED.JSON")]
+    anchor: Option<PathBuf>,
+}
+
+fn requirement(value: &str) -> Result<Requirement, String> {
+    Requirement::parse(value).ok_or_else(|| {
+        let all = Axis::ALL.iter().map(|axis| format!("{}: {}", axis.as_str(), axis.values().join(", ")));
+        format!("no axis has this value; there are\n  {}", all.collect::<Vec<_>>().join("\n  "))
+    })
+}
+
+/// Verifies a bundle. Needs no home.
+///
+/// # Errors
+/// When the report cannot be printed; what is wrong with the bundle is in the report.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, Failure> {
+    let bundle = read(&args.bundle, BUNDLE_BYTES_MAX);
+    let policy = args.policy.as_deref().map(|path| {
+        read(path, POLICY_BYTES_MAX as u64)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()))
+    });
+    let fetched = args.anchor.as_deref().map(|path| read(path, FETCHED_BYTES_MAX));
+    let evidence = Evidence {
+        bundle: bundle.as_deref().map_err(Clone::clone),
+        policy: policy.as_ref().map(|policy| policy.as_deref().map_err(Clone::clone)),
+        require: &args.require,
+        fetched: fetched.as_ref().map(|fetched| fetched.as_deref().map_err(Clone::clone)),
+    };
+    let verifier = Verifier { version: env!("CARGO_PKG_VERSION").to_owned(), spec: SPEC.to_owned(), binary: None };
+    let report = verify(&evidence, verifier);
+    context.out.reply(&report, |page| show(page, &report))?;
+    Ok(match report.verdict {
+        Verdict::Verified => Exit::Done,
+        Verdict::Failed => Exit::Failed,
+        Verdict::CouldNotCheck => Exit::Untold,
+    })
+}
+
+fn show(page: &mut Page, report: &Report) {
+    report.to_string().lines().for_each(|line| page.line(Line::of(line)));
+}
+
+/// Reads a file; one that is longer than may be says so rather than fill the memory.
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
