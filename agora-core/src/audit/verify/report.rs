@@ -115,7 +115,9 @@ impl fmt::Display for Report {
                 writeln!(f, "  {what:<14} {value}")?;
             }
         }
-        writeln!(f)?;
+        if !self.axes.is_empty() {
+            writeln!(f)?;
+        }
         for axis in Axis::ALL {
             let Some(value) = self.axes.get(axis.as_str()) else { continue };
             writeln!(f, "  {:<14} {value}", axis.as_str())?;

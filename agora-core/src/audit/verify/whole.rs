@@ -408,8 +408,13 @@ impl Verification {
             || matches!(self.fetched, Some(Err(_)));
         let has_axes = !self.axes.is_empty();
         if self.checks.failed(breaks) {
-            // A bundle that could not even be read is not consistent.
+            // What is broken shows nothing else, and a bundle that could not even be read is no better.
+            for axis in Axis::ALL {
+                self.axes.insert(axis, NOTHING);
+            }
             self.axes.insert(Axis::Integrity, "broken");
+            self.axes.insert(Axis::Tamper, "unproven");
+            self.open.clear();
         }
         // Always required, and said only where it was asked for.
         let always = Requirement::parse("consistent");
