@@ -1,7 +1,7 @@
 //! The signed statements of a sealed run.
 
 use agora_core::audit::checkpoint::{Checkpoint, RoleKeys, run_origin};
-use agora_core::audit::dsse::{AttestKey, AttestPublic, Envelope};
+use agora_core::audit::dsse::{AttestKey, Envelope};
 use agora_core::audit::history::{KeyHistory, KnownKey};
 use agora_core::audit::note::VerifyKey;
 use agora_core::audit::policy::{KeyRole, PolicyKey, PublicKey, Window};
@@ -139,8 +139,8 @@ impl Attesters {
 
     /// The Ed25519 keys, then the others.
     fn keys(&self) -> Vec<AttestKey> {
-        let first = self.ed25519.keys.iter().map(|key| (&key.name, AttestPublic::Ed25519(key.public_key)));
-        let others = self.p256.iter().map(|(name, point, _)| (name, AttestPublic::P256(*point)));
+        let first = self.ed25519.keys.iter().map(|key| (&key.name, PublicKey::Ed25519(key.public_key)));
+        let others = self.p256.iter().map(|(name, point, _)| (name, PublicKey::P256(*point)));
         first.chain(others).map(|(name, key)| AttestKey { name: name.clone(), key }).collect()
     }
 

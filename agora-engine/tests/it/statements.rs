@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use agora_core::audit::dsse::{AttestKey, AttestPublic};
+use agora_core::audit::dsse::AttestKey;
 use agora_core::audit::policy::KeyRole;
+use agora_core::audit::policy::PublicKey;
 use agora_core::audit::statement::Gather;
 use agora_core::id::Digest;
 use agora_core::record::Entry;
@@ -47,9 +48,9 @@ fn give_p256(home: &Path) {
 fn attest_keys(home: &Path) -> Vec<AttestKey> {
     let keys = Keys::open(home).unwrap();
     let attest = keys.signer(Role::Attest);
-    let mut all = vec![AttestKey { name: attest.name().to_owned(), key: AttestPublic::Ed25519(attest.public_key()) }];
+    let mut all = vec![AttestKey { name: attest.name().to_owned(), key: PublicKey::Ed25519(attest.public_key()) }];
     all.extend(
-        keys.attest_p256().map(|key| AttestKey { name: key.name().to_owned(), key: AttestPublic::P256(*key.point()) }),
+        keys.attest_p256().map(|key| AttestKey { name: key.name().to_owned(), key: PublicKey::P256(*key.point()) }),
     );
     all
 }

@@ -9,7 +9,7 @@ mod open;
 
 pub use envelope::{Envelope, EnvelopeSignature, PAYLOAD_TYPE, pae};
 pub use error::DsseError;
-pub use open::{AttestKey, AttestPublic, Opened};
+pub use open::{AttestKey, Opened};
 
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,7 @@
 //! Verifying an envelope, strictly: every signature in it must be one that was to be there.
 
-use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey};
-
 use super::{DsseError, Envelope, PAYLOAD_TYPE};
-use crate::audit::note::is_weak;
-
-/// A public key that may sign statements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttestPublic {
-    /// Ed25519 (RFC 8032): the 32 bytes.
-    Ed25519([u8; 32]),
-    /// ECDSA over P-256 with SHA-256, ASN.1 signatures: the uncompressed point (SEC 1 §2.3.3).
-    P256([u8; 65]),
-}
+use crate::audit::policy::PublicKey;
 
 /// A key of the role `attest`. When it was good is the caller's to judge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,22 +9,7 @@ pub struct AttestKey {
     /// Its name.
     pub name: String,
     /// Its public half.
-    pub key: AttestPublic,
-}
-
-impl AttestKey {
-    /// Whether these bytes sign the message. Never, under a weak key.
-    #[must_use]
-    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        match &self.key {
-            AttestPublic::Ed25519(key) => {
-                !is_weak(key) && UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok()
-            }
-            AttestPublic::P256(key) => {
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key).verify(message, signature).is_ok()
-            }
-        }
-    }
+    pub key: PublicKey,
 }
 
 /// An envelope whose signatures were verified.
@@ -61,7 +35,7 @@ impl Envelope {
         let message = self.signed_bytes();
         let mut by = Vec::new();
         for (at, signature) in self.signatures.iter().enumerate() {
-            let verifying = keys.iter().position(|key| key.verifies(&message, &signature.sig));
+            let verifying = keys.iter().position(|key| key.key.verifies(&message, &signature.sig));
             let (ix, key) = verifying.and_then(|ix| Some((ix, keys.get(ix)?))).ok_or(DsseError::Unverified { at })?;
             if by.contains(&ix) {
                 return Err(DsseError::Twice { name: key.name.clone() });
@@ -71,7 +45,7 @@ impl Envelope {
             }
             by.push(ix);
         }
-        let is_ed25519 = |ix: &usize| keys.get(*ix).is_some_and(|key| matches!(key.key, AttestPublic::Ed25519(_)));
+        let is_ed25519 = |ix: &usize| keys.get(*ix).is_some_and(|key| matches!(key.key, PublicKey::Ed25519(_)));
         if by.iter().any(is_ed25519) {
             Ok(Opened { payload: self.payload.clone(), keys: by })
         } else {

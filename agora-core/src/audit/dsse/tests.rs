@@ -4,6 +4,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 
 use super::*;
+use crate::audit::policy::PublicKey;
 use crate::error::Coded as _;
 
 const ED: &str = "example.com/agora/attest";
@@ -25,8 +26,8 @@ fn pairs(seed: u8) -> Pairs {
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
     let p256 = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random).unwrap();
     let keys = vec![
-        AttestKey { name: ED.to_owned(), key: AttestPublic::Ed25519(ed.public_key().as_ref().try_into().unwrap()) },
-        AttestKey { name: P256.to_owned(), key: AttestPublic::P256(p256.public_key().as_ref().try_into().unwrap()) },
+        AttestKey { name: ED.to_owned(), key: PublicKey::Ed25519(ed.public_key().as_ref().try_into().unwrap()) },
+        AttestKey { name: P256.to_owned(), key: PublicKey::P256(p256.public_key().as_ref().try_into().unwrap()) },
     ];
     Pairs { ed, p256, keys }
 }
@@ -72,10 +73,10 @@ fn the_signature_of_the_protocol_verifies_and_no_other() {
     let raw = STANDARD.decode(raw).unwrap();
     // Neither number has its top bit set, and neither begins with a zero byte.
     let signature = [&[0x30, 68, 2, 32][..], &raw[..32], &[2, 32], &raw[32..]].concat();
-    let key = AttestKey { name: P256.to_owned(), key: AttestPublic::P256(point.try_into().unwrap()) };
-    assert!(key.verifies(&pae(TYPE, BODY), &signature));
-    assert!(!key.verifies(&pae(TYPE, b"hello World"), &signature));
-    assert!(!key.verifies(&pae(TYPE, BODY), &raw));
+    let key = AttestKey { name: P256.to_owned(), key: PublicKey::P256(point.try_into().unwrap()) };
+    assert!(key.key.verifies(&pae(TYPE, BODY), &signature));
+    assert!(!key.key.verifies(&pae(TYPE, b"hello World"), &signature));
+    assert!(!key.key.verifies(&pae(TYPE, BODY), &raw));
 }
 
 #[test]
@@ -152,7 +153,7 @@ fn a_weak_key_verifies_nothing() {
     neutral[0] = 1;
     let mut envelope = Envelope::new(b"{}".to_vec());
     envelope.sign(ED, [&neutral[..], &[0; 32]].concat());
-    let key = AttestKey { name: ED.to_owned(), key: AttestPublic::Ed25519(neutral) };
+    let key = AttestKey { name: ED.to_owned(), key: PublicKey::Ed25519(neutral) };
     assert_eq!(refused(&envelope, &[key]), DsseError::Unverified { at: 0 });
 }
 

@@ -4,8 +4,8 @@ use super::Code;
 use super::checks::Checks;
 use super::known::Known;
 use super::story::{Accepted, Story, Told};
-use crate::audit::dsse::{AttestKey, AttestPublic, Envelope};
-use crate::audit::policy::{KeyRole, PublicKey};
+use crate::audit::dsse::{AttestKey, Envelope};
+use crate::audit::policy::KeyRole;
 use crate::audit::statement::{Parts, payload};
 use crate::id::RunId;
 use crate::record::{Record, RunOpened};
@@ -34,7 +34,7 @@ pub(super) fn check(envelopes: &[Envelope], from: &From<'_>, known: &mut Known, 
     }
     let keys: Vec<(usize, AttestKey)> = known
         .keys_of(KeyRole::Attest)
-        .map(|(at, key)| (at, AttestKey { name: key.name.clone(), key: public(&key.key) }))
+        .map(|(at, key)| (at, AttestKey { name: key.name.clone(), key: key.key.clone() }))
         .collect();
     let (at, keys): (Vec<usize>, Vec<AttestKey>) = keys.into_iter().unzip();
     for (number, envelope) in envelopes.iter().enumerate() {
@@ -125,12 +125,5 @@ fn derive<'a>(from: &From<'_>, accepted: &'a Accepted) -> Option<(&'a Accepted, 
             payload(&parts).ok().map(|bytes| (accepted, bytes))
         }
         _ => None,
-    }
-}
-
-fn public(key: &PublicKey) -> AttestPublic {
-    match key {
-        PublicKey::Ed25519(key) => AttestPublic::Ed25519(*key),
-        PublicKey::P256(key) => AttestPublic::P256(*key),
     }
 }
