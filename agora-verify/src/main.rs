@@ -5,16 +5,13 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use agora_core::audit::verify::{Axis, Evidence, Requirement, SPEC, Verifier, verify};
+use agora_core::audit::verify::{Evidence, FETCHED_BYTES_MAX, Requirement, SPEC, Verifier, verify};
 use agora_core::id::Digest;
 use agora_core::limits::{BUNDLE_BYTES_MAX, POLICY_BYTES_MAX};
 use clap::Parser;
 
 /// The exit code of a usage that is wrong, and of every verdict that could not be reached.
 const COULD_NOT_CHECK: u8 = 2;
-/// The longest file of what a live check fetched, in bytes.
-const FETCHED_BYTES_MAX: u64 = 1 << 20;
-
 /// Checks the evidence of a run, offline, from its bundle
 #[derive(Debug, Parser)]
 #[command(name = "agora-verify", version)]
@@ -28,7 +25,7 @@ struct Cli {
     #[arg(long, value_name = "TRUST.TOML")]
     policy: Option<PathBuf>,
     /// What you require: a value of an axis, met by it and by stronger ones; may be given several times
-    #[arg(long, value_name = "VALUE", value_parser = requirement)]
+    #[arg(long, value_name = "VALUE", value_parser = Requirement::parse)]
     require: Vec<Requirement>,
     /// What a live check of an anchor fetched
     #[arg(long, value_name = "FETCHED.JSON")]
@@ -36,14 +33,6 @@ struct Cli {
     /// The report as JSON
     #[arg(long)]
     json: bool,
-}
-
-fn requirement(value: &str) -> Result<Requirement, String> {
-    Requirement::parse(value).ok_or_else(|| {
-        let values: Vec<String> =
-            Axis::ALL.iter().map(|axis| format!("{}: {}", axis.as_str(), axis.values().join(", "))).collect();
-        format!("no axis has this value; there are\n  {}", values.join("\n  "))
-    })
 }
 
 fn main() -> ExitCode {

@@ -1,7 +1,8 @@
 //! `audit`: verify the evidence of a run, and hand it out: its signed statements, and the bundle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use agora_core::error::{Class, Problem};
 use agora_engine::Engine;
 use agora_engine::operations::{AuditArgs, AuditReply, ExportArgs};
 use serde::Serialize;
@@ -23,10 +24,10 @@ pub(crate) struct Args {
     #[arg(required_unless_present_all = ["log", "out"])]
     run: Option<String>,
     /// Show every check, not the failed ones alone
-    #[arg(long)]
+    #[arg(long, requires = "run")]
     full: bool,
     /// Write the signed statement of each accepted item into this folder, for in-toto tools and cosign
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "run")]
     statements: Option<PathBuf>,
     /// Write the bundle: all that an auditor elsewhere needs to check the run, in one new file
     #[arg(long, value_name = "FILE")]
@@ -60,7 +61,15 @@ struct Reply {
 /// For a run that is not there; with `--statements`, for one that is not sealed, and for files that cannot be written.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> {
     let engine = context.engine().await?;
-    let Some(run) = &args.run else { return log(context, &engine, &args).await };
+    let run = match (&args.run, &args.out) {
+        (Some(run), _) => run,
+        (None, Some(file)) => return log(context, &engine, file, &args.since).await,
+        (None, None) => {
+            let problem = Problem::new(Class::Caller, "usage", "neither a run nor a file for the log is named");
+            let hint = "agora-admin audit RUN, or agora-admin audit --log --out FILE";
+            return Err(Failure::one("audit", problem.hint(hint)));
+        }
+    };
     let wish = AuditArgs { run_id: run.clone(), full: Some(args.full) };
     let audit = engine.audit(&context.caller()?, wish).await.doing(format!("audit {run}"))?;
     let written = match &args.statements {
@@ -99,9 +108,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
 }
 
 /// The bundle of the log.
-async fn log(context: &Context, engine: &Engine, args: &Args) -> Result<Exit, Failure> {
-    let Some(file) = &args.out else { return Ok(Exit::Failed) };
-    let bytes = engine.export_log(&args.since).await.doing("export the log")?;
+async fn log(context: &Context, engine: &Engine, file: &Path, since: &[u64]) -> Result<Exit, Failure> {
+    let bytes = engine.export_log(since).await.doing("export the log")?;
     let made = bundle::write(file, &bytes)?;
     context.out.reply(&made, |page| made.show(page))?;
     Ok(Exit::Done)

@@ -3,15 +3,12 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use agora_core::audit::verify::{Axis, Evidence, Report, Requirement, SPEC, Verdict, Verifier, verify};
+use agora_core::audit::verify::{Evidence, FETCHED_BYTES_MAX, Report, Requirement, SPEC, Verdict, Verifier, verify};
 use agora_core::limits::{BUNDLE_BYTES_MAX, POLICY_BYTES_MAX};
 
 use crate::cli::Context;
 use crate::error::{Exit, Failure};
 use crate::output::{Line, Page};
-
-/// The longest file of what a live check fetched, in bytes.
-const FETCHED_BYTES_MAX: u64 = 1 << 20;
 
 /// The arguments of `verify`.
 #[derive(Debug, clap::Args)]
@@ -25,18 +22,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TRUST.TOML")]
     policy: Option<PathBuf>,
     /// What you require: a value of an axis, met by it and by stronger ones; may be given several times
-    #[arg(long, value_name = "VALUE", value_parser = requirement)]
+    #[arg(long, value_name = "VALUE", value_parser = Requirement::parse)]
     require: Vec<Requirement>,
     /// What a live check of an anchor fetched
     #[arg(long, value_name = "FETCHED.JSON")]
     anchor: Option<PathBuf>,
-}
-
-fn requirement(value: &str) -> Result<Requirement, String> {
-    Requirement::parse(value).ok_or_else(|| {
-        let all = Axis::ALL.iter().map(|axis| format!("{}: {}", axis.as_str(), axis.values().join(", ")));
-        format!("no axis has this value; there are\n  {}", all.collect::<Vec<_>>().join("\n  "))
-    })
 }
 
 /// Verifies a bundle. Needs no home.

@@ -16,7 +16,7 @@ use agora_core::audit::verify::signers;
 use agora_core::error::{Class, Problem};
 use agora_core::id::{Digest, Enc, Hash, RunId, Word};
 use agora_core::limits::BUNDLE_BYTES_MAX;
-use agora_core::record::{Entry, LogEntry, LogRecord, Record, RunOpened};
+use agora_core::record::{Entry, Record, RunOpened};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -223,8 +223,11 @@ impl Engine {
         let find = move |ledger: &mut Ledger| {
             ledger.at_one_moment(|ledger| {
                 let log = ledger.log_from(0)?.0;
-                let seal = if sealed { Some(seal_of(&log, &id, at)?) } else { None };
-                let covers = seal.map_or(at, |seal| seal).saturating_add(1).max(least);
+                let seal = match sealed {
+                    true => Some(ledger.seal_in_log(&id, at)?.ok_or_else(|| unsealed(&id))?.seq),
+                    false => None,
+                };
+                let covers = seal.unwrap_or(at).saturating_add(1).max(least);
                 let kept = match seal {
                     Some(_) => ledger.log_note_covering(covers)?,
                     None => None,
@@ -232,7 +235,7 @@ impl Engine {
                 Ok((log, seal, covers, kept))
             })
         };
-        let (mut log, seal, covers, mut kept) = self.journal.call(find.clone()).await?;
+        let (mut log, seal, covers, mut kept) = self.journal.call(find).await?;
         if kept.is_none() {
             // An open run, or one that was sealed before checkpoints were kept: the log as it is now.
             log_note(&self.journal, keys).await?;
@@ -291,26 +294,16 @@ fn newest(ledger: &mut Ledger) -> Result<(Vec<u8>, u64, Vec<Stored>), StoreError
     Ok((note, checkpoint.size, ledger.log_from(0)?.0))
 }
 
-/// The position of a run's seal in the log.
-fn seal_of(log: &[Stored], id: &RunId, opened: u64) -> Result<u64, StoreError> {
-    let from = usize::try_from(opened).unwrap_or(usize::MAX);
-    log.iter()
-        .enumerate()
-        .skip(from)
-        .find(|(_, (bytes, _))| {
-            LogEntry::from_bytes(bytes)
-                .is_ok_and(|entry| matches!(entry.record, LogRecord::RunSealed { run, .. } if run == *id))
-        })
-        .map(|(at, _)| at as u64)
-        .ok_or_else(|| StoreError::CorruptRun(format!("{id}: its row says that it is sealed, and the log does not")))
-}
-
 /// The sizes below that of the log checkpoint that proofs start from.
 fn sizes(since: &[u64], logged: &[u64], size: u64) -> Result<BTreeSet<u64>, OpError> {
     if let Some(beyond_it) = since.iter().copied().find(|since| *since > size) {
         return Err(beyond(beyond_it, size));
     }
     Ok(since.iter().chain(logged).copied().filter(|from| (1..size).contains(from)).collect())
+}
+
+fn unsealed(id: &RunId) -> StoreError {
+    StoreError::CorruptRun(format!("{id}: its row says that it is sealed, and the log does not"))
 }
 
 fn beyond(since: u64, size: u64) -> OpError {

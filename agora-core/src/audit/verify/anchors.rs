@@ -24,8 +24,8 @@ const COMPLIANCE: &str = "COMPLIANCE";
 const DAY_MICROS: i64 = 86_400_000_000;
 /// The deepest nesting of what was fetched.
 const FETCHED_DEPTH_MAX: usize = 4;
-/// Its bytes: a note, and the names of versions.
-const FETCHED_BYTES_MAX: usize = 1 << 20;
+/// The longest file of what a live check fetched, in bytes: a note, and the names of versions.
+pub const FETCHED_BYTES_MAX: u64 = 1 << 20;
 
 /// What a live check of an anchor brought (`docs/audit.md`, "Anchors"): from the auditor, never from the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -52,7 +52,8 @@ impl Fetched {
     /// # Errors
     /// What is wrong, in words.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let value = canon::parse(bytes, FETCHED_DEPTH_MAX, FETCHED_BYTES_MAX).map_err(|error| error.to_string())?;
+        let value =
+            canon::parse(bytes, FETCHED_DEPTH_MAX, FETCHED_BYTES_MAX as usize).map_err(|error| error.to_string())?;
         let read: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
         if read.v == 1 { Ok(read) } else { Err(format!("version {}, not 1", read.v)) }
     }

@@ -89,9 +89,14 @@ pub struct Requirement {
 
 impl Requirement {
     /// Reads a value of any axis.
-    #[must_use]
-    pub fn parse(value: &str) -> Option<Self> {
-        Axis::ALL.into_iter().find_map(|axis| Self::of(axis, value))
+    ///
+    /// # Errors
+    /// That there is none, and which there are, a line an axis.
+    pub fn parse(value: &str) -> Result<Self, String> {
+        Axis::ALL.into_iter().find_map(|axis| Self::of(axis, value)).ok_or_else(|| {
+            let all = Axis::ALL.iter().map(|axis| format!("{}: {}", axis.as_str(), axis.values().join(", ")));
+            format!("no axis has this value; there are\n  {}", all.collect::<Vec<_>>().join("\n  "))
+        })
     }
 
     /// Reads an axis and one of its values, as a policy names them.

@@ -154,7 +154,11 @@ impl TheLog {
             checks.judge(Code::LogRollback, 1);
             checks.judge(Code::LogFork, 1);
             if seen.size > size {
-                checks.fail(Code::LogRollback, place, format!("the log checkpoint is of {size} entries only"));
+                checks.fail(
+                    Code::LogRollback,
+                    place,
+                    format!("the log checkpoint is of {size} entries only: export again with --since {}", seen.size),
+                );
                 continue;
             }
             match self.continues(seen.size, &seen.root) {

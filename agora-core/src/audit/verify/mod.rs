@@ -5,7 +5,7 @@
 //!
 //! | module | step |
 //! |---|---|
-//! | [`whole`](self) | the order of all of them, and the verdict |
+//! | `whole`, `verdict` | the order of all of them; what it comes to |
 //! | `known` | 2: the keys that may speak |
 //! | `journal` | 3: every entry, alone and after the one before |
 //! | `log` | 5: the log of runs, and the run's place in it |
@@ -25,9 +25,10 @@ mod registry;
 mod report;
 mod statements;
 pub mod story;
+mod verdict;
 mod whole;
 
-pub use anchors::{Fetched, LOCAL, object_key};
+pub use anchors::{FETCHED_BYTES_MAX, Fetched, LOCAL, object_key};
 pub use axes::{Axis, NOTHING, Requirement};
 pub use checks::{CheckRow, Status};
 pub use code::Code;
