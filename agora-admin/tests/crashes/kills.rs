@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::commits::Commits;
 use crate::place::{Gate, Place, item, locking};
-use crate::program::Program;
+use crate::program::{DEADLINE, Program};
 
 /// Kills, unless `AGORA_KILLS` says other.
 const KILLS: u64 = 15;
@@ -131,13 +131,23 @@ impl Kills {
             // Where a run is submitted on the way, the first commit is the submission.
             self.restarts.extend(first.map(|first| first.saturating_duration_since(driver.started)));
         }
+        // The first one lives until there is a worker to outlive it.
+        while at == 0 && self.waiting() == 0 {
+            assert!(driver.started.elapsed() < DEADLINE, "no worker started: {}", driver.said());
+            let _ = self.commits.within(LIFE_MAX);
+        }
         assert!(driver.kill(), "kill {at}, {moment:?}: it ended by itself: {}", driver.said());
         if driver.lines_said() > 0 {
             // `submit` says its run first.
             self.runs.insert(run, true);
         }
+        self.outlived += self.waiting();
+    }
+
+    /// Workers that wait at a gate.
+    fn waiting(&self) -> usize {
         let started = self.place.started();
-        self.outlived += self.gates.iter().filter(|(attempt, _)| started.contains(attempt)).count();
+        self.gates.iter().filter(|(attempt, _)| started.contains(attempt)).count()
     }
 }
 

@@ -115,6 +115,12 @@ fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
+/// The process that started this one, or whoever took it over.
+pub(crate) fn parent(pid: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
 /// Waits until a process has ended, child or not, and says whether it has.
 pub(crate) fn gone(pid: i32) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
