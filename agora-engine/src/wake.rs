@@ -96,7 +96,11 @@ fn listen(home: &Path) -> std::io::Result<OwnedFd> {
     inotify::add_watch(
         &events,
         home,
-        inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE | inotify::WatchFlags::ATTRIB,
+        inotify::WatchFlags::MODIFY
+            | inotify::WatchFlags::CREATE
+            | inotify::WatchFlags::ATTRIB
+            | inotify::WatchFlags::DELETE
+            | inotify::WatchFlags::MOVE_SELF,
     )?;
     Ok(events)
 }
@@ -126,8 +130,9 @@ fn touched(events: &OwnedFd) -> bool {
     // Ends when there is nothing left to read.
     while let Ok(event) = reader.next() {
         let store = event.file_name().is_some_and(|name| name.to_bytes().starts_with(b"store.db"));
-        // The kernel may have lost some: better one look too many.
-        touched |= store || event.events().contains(inotify::ReadFlags::QUEUE_OVERFLOW);
+        // The kernel may have lost some: better one look too many. A home that is moved has another name.
+        let other = inotify::ReadFlags::QUEUE_OVERFLOW | inotify::ReadFlags::MOVE_SELF;
+        touched |= store || event.events().intersects(other);
     }
     touched
 }

@@ -1,6 +1,8 @@
 //! The loop around the turns: waits for inputs, commits and timers, takes a turn, performs what it led to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use super::clock::{Clocks, Leap};
 use super::sweep::sweep;
 use super::turn::{self, Known, Turn};
 use crate::config::Config;
+use crate::engine::STORE_FILE;
 use crate::hub::Hub;
 use crate::journal::{Journal, StoreError};
 use crate::keys::Keys;
@@ -93,8 +96,8 @@ impl Driver {
         self.state.clone().wait_for(|phase| *phase == Phase::Idle).await.is_ok()
     }
 
-    /// Why this process could not take the lock, once [`Driver::ended`] returned; none when it ended for another reason,
-    /// which the log says.
+    /// Why this process could not take the lock, or that its home is gone, once [`Driver::ended`] returned; none when it
+    /// ended for another reason, which the log says.
     #[must_use]
     pub fn failure(&self) -> Option<Problem> {
         self.failure.get().cloned()
@@ -119,6 +122,8 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
     let (phase, state) = watch::channel(Phase::Waiting);
     let failure = Arc::new(OnceLock::new());
     let failed = Arc::clone(&failure);
+    let home = parts.world.home.clone();
+    let place = place_of(&home);
     let task = tokio::spawn(async move {
         let mut stopped = stopped;
         let lock = tokio::select! {
@@ -145,9 +150,14 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
             }
         };
         tracing::info!("driving");
+        let mut wake = parts.wake.clone();
         let mut run = Loop::new(parts, inputs, phase);
         tokio::select! {
             biased;
+            problem = gone(&home, place, &mut wake) => {
+                tracing::error!(code = problem.code, %problem, "nothing is driven from here any more");
+                let _ = failed.set(problem);
+            }
             () = run.run() => {}
             _ = stopped.wait_for(|stop| *stop) => {}
         }
@@ -155,6 +165,21 @@ pub(crate) fn start(parts: Parts, inputs: mpsc::UnboundedReceiver<Input>) -> Dri
         drop(held);
     });
     Driver { stop, state, failure, task: Some(task) }
+}
+
+/// Which store a home has: its device and inode.
+fn place_of(home: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(home.join(STORE_FILE)).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Returns once a home was removed or moved away: what is open of it here is nobody's any more.
+async fn gone(home: &Path, place: Option<(u64, u64)>, wake: &mut Commits) -> Problem {
+    while place_of(home) == place {
+        wake.changed().await;
+    }
+    let what = format!("{} was removed or moved away while it was driven", home.display());
+    Problem::new(Class::Operator, "home-missing", what)
+        .hint("to start anew run agora-admin init; where it was moved, start again with its new place")
 }
 
 /// Reads the keys again. Whoever replaces one holds the driver's lock, so these stay in force as long as it is held here.

@@ -98,3 +98,28 @@ async fn a_commit_elsewhere_ends_a_watch() {
         assert_eq!(reply.events[0].event, "hold.set");
     }
 }
+
+/// A detached driver must not outlive its home.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_ends_when_its_home_is_removed_or_moved_and_says_so() {
+    let aside = tempfile::tempdir().unwrap();
+    for moved in [false, true] {
+        let home = Home::new().await;
+        let engine = home.open().await;
+        let driver = engine.drive();
+        submit(&engine, plan("run", vec![item("one", &[])])).await;
+        assert_eq!(wait_end(&engine, &["run"]).await[0].state, "done");
+        // What else comes and goes in it is nothing to the driver.
+        std::fs::write(home.path().join("other"), "").unwrap();
+        std::fs::remove_file(home.path().join("other")).unwrap();
+        submit(&engine, plan("next", vec![item("one", &[])])).await;
+        assert_eq!(wait_end(&engine, &["next"]).await[0].state, "done");
+        assert!(driver.drives() && driver.failure().is_none());
+        match moved {
+            true => std::fs::rename(home.path(), aside.path().join("home")).unwrap(),
+            false => std::fs::remove_dir_all(home.path()).unwrap(),
+        }
+        within(driver.ended()).await;
+        assert_eq!(driver.failure().unwrap().code, "home-missing");
+    }
+}
