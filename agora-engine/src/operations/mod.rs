@@ -39,7 +39,7 @@ pub(crate) use accept::{added_items, internal, put_questions};
 pub use address::Address;
 pub use answer::{AnswerArgs, AnswerReply};
 pub use approve::ApproveArgs;
-pub use audit::{AuditArgs, AuditReply, Axis, CheckRow};
+pub use audit::{AuditArgs, AuditReply, AxisRow, CheckRow};
 pub use caller::{Caller, OpError};
 pub use cancel::{CancelArgs, CancelMode, CancelReply};
 pub use catalog::{CatalogArgs, CatalogEntry, CatalogKind, CatalogReply};

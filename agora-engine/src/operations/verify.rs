@@ -1,4 +1,5 @@
-//! The checks of one run's evidence, with the codes of `docs/audit.md`. Everything is hashed anew from the exact bytes.
+//! The checks of one run as the store holds it, with the codes of `docs/audit.md`: its bytes, and what is kept beside them.
+//! Everything is hashed anew from the exact bytes.
 
 use agora_core::audit::chain::{ChainCheck, ChainHead};
 use agora_core::audit::checkpoint::{Checkpoint, RoleKeys, run_origin};
@@ -6,12 +7,13 @@ use agora_core::audit::history::KeyHistory;
 use agora_core::audit::merkle::leaf_hash;
 use agora_core::audit::note::VerifyKey;
 use agora_core::audit::policy::{PolicyKey, PublicKey, Window};
+use agora_core::audit::verify::story::{Told, tell};
 use agora_core::error::Coded as _;
 use agora_core::id::RunId;
-use agora_core::record::{CancelProof, Entry, Record};
-use agora_core::state::{ItemStatus, RunState};
+use agora_core::record::{Entry, Record};
+use agora_core::state::RunState;
 
-use super::audit::{Axis, CheckRow};
+use super::audit::CheckRow;
 use super::verify_log::{Log, first_leaf};
 use crate::journal::{RunSummary, Stored};
 use crate::keys::{Keys, Role};
@@ -68,7 +70,7 @@ pub(super) fn run(run: &RunSummary, entries: &[Stored], log: &Log, keys: &Keys) 
     let mut checks = Checks::default();
     let origin = run_origin(keys.origin().as_str(), &run.id);
     let head = chain(&mut checks, &origin, run, entries);
-    let story = story(&mut checks, &run.id, entries);
+    let story = story(&mut checks, run, entries);
     checkpoint(&mut checks, run, &origin, &head, log, keys);
     let failures = log.about(run, &head, first_leaf(entries));
     checks.settle("log", "opened in the log, and sealed there if it is complete", failures);
@@ -92,48 +94,58 @@ fn chain(checks: &mut Checks, origin: &str, run: &RunSummary, entries: &[Stored]
     check.into_head()
 }
 
-/// Replays the entries: nothing came where it may not.
-fn story(checks: &mut Checks, id: &RunId, entries: &[Stored]) -> Option<RunState> {
-    let mut state: Option<RunState> = None;
-    let (mut failures, mut forced) = (Vec::new(), 0_u64);
+/// Tells the story, as an auditor does, and replays what the entries lead to.
+fn story(checks: &mut Checks, run: &RunSummary, entries: &[Stored]) -> Option<RunState> {
+    let (mut told, mut failures) = (Vec::new(), Vec::new());
     for (seq, (bytes, _)) in entries.iter().enumerate() {
-        let entry = match Entry::from_bytes(bytes) {
-            Ok(entry) => entry,
-            Err(error) => {
-                failures.push(("entry-schema".to_owned(), format!("entry {seq}: {error}")));
-                continue;
-            }
-        };
-        if !failures.is_empty() {
-            // Without an entry before it, nothing can be said of where this one comes.
-            continue;
-        }
-        match (&mut state, entry.record) {
-            (None, Record::RunOpened(opened)) => {
-                let run = RunState::open(id.clone(), entry.actor, entry.at, *opened, std::collections::BTreeMap::new());
-                state = Some(run.without_knobs());
-            }
-            (None, other) => {
-                failures.push(("story-start".to_owned(), format!("the journal starts with {}", other.kind())));
-            }
-            (Some(run), record) => {
-                forced += u64::from(matches!(record, Record::ItemCancelled { proof: CancelProof::Forced, .. }));
-                if let Err(illegal) = run.apply(entry.at, leaf_hash(bytes), &record) {
-                    failures.push(("story-order".to_owned(), format!("entry {seq}: {illegal}")));
-                }
-            }
+        match Entry::from_bytes(bytes) {
+            Ok(entry) => told.push(Told { entry, leaf: leaf_hash(bytes) }),
+            Err(error) => failures.push(("entry-schema".to_owned(), format!("entry {seq}: {error}"))),
         }
     }
-    if entries.is_empty() {
-        failures.push(("story-start".to_owned(), "there are no entries".to_owned()));
-    }
+    // Without an entry before it, nothing can be said of where one comes.
     let whole = failures.is_empty();
+    let mut forced = 0;
+    if whole {
+        let mut story = tell(&told);
+        if run.sealed {
+            story.judge_seal();
+        }
+        forced = story.forced.len();
+        let problems = story.problems.iter();
+        failures.extend(problems.map(|told| {
+            let item = told.item.as_ref().map(|item| format!(", item {item}")).unwrap_or_default();
+            (told.code.as_str().to_owned(), format!("entry {}{item}: {}", told.seq, told.detail))
+        }));
+    }
+    let state = whole.then(|| replay(&run.id, told));
+    match &state {
+        Some(Err(illegal)) if failures.is_empty() => failures.push(("story-order".to_owned(), illegal.clone())),
+        _ => {}
+    }
+    let sound = failures.is_empty();
     let passed = match forced {
         0 => "every record came where it may".to_owned(),
         _ => format!("every record came where it may; {forced} cancelled on an operator's word, not proven gone"),
     };
     checks.settle("story", &passed, failures);
-    state.filter(|_| whole)
+    state.and_then(Result::ok).filter(|_| sound)
+}
+
+/// The state that entries lead to, or which of them has no place in it.
+fn replay(id: &RunId, told: Vec<Told>) -> Result<RunState, String> {
+    let mut told = told.into_iter();
+    let state = match told.next().map(|first| (first.entry.record, first.entry.actor, first.entry.at)) {
+        Some((Record::RunOpened(opened), actor, at)) => {
+            RunState::open(id.clone(), actor, at, *opened, std::collections::BTreeMap::new())
+        }
+        _ => return Err("the journal does not start with run.opened".to_owned()),
+    };
+    let mut state = state.without_knobs();
+    for Told { entry, leaf } in told {
+        state.apply(entry.at, leaf, &entry.record).map_err(|illegal| format!("entry {}: {illegal}", entry.seq))?;
+    }
+    Ok(state)
 }
 
 /// The public half of a role's key.
@@ -205,36 +217,6 @@ fn checkpoint(checks: &mut Checks, run: &RunSummary, origin: &str, head: &ChainH
         Err(error) => Some((error.code().to_owned(), error.to_string())),
     };
     checks.settle("checkpoint", "signed, over exactly these entries", failures.into_iter().collect());
-}
-
-/// What the report says of a run, by axis.
-pub(super) fn axes(checks: &Checks, run: &RunSummary, state: Option<&RunState>) -> Vec<Axis> {
-    let axis = |axis: &str, value: &str| Axis { axis: axis.to_owned(), value: value.to_owned() };
-    let broken = checks.failed();
-    // Of what was changed after it was written, nothing else can be said.
-    let unless_broken = |value| if broken { "unknown" } else { value };
-    vec![
-        axis("integrity", if broken { "broken" } else { "consistent" }),
-        // The keys are this installation's own; an auditor brings them another way.
-        axis("authenticity", "self-asserted"),
-        axis("completeness", unless_broken(if run.sealed { "whole-run" } else { "open-run" })),
-        axis("isolation", unless_broken(state.map_or("unknown", weakest_isolation))),
-    ]
-}
-
-/// The weakest isolation of an accepted attempt.
-fn weakest_isolation(run: &RunState) -> &'static str {
-    let done = run.items.iter().filter(|item| item.status == ItemStatus::Done);
-    let reports: Vec<_> = done.filter_map(|item| item.ended.last()?.isolation.as_ref()).collect();
-    if reports.is_empty() {
-        "none"
-    } else if reports.iter().any(|report| report.profile == "none") {
-        "not-isolated"
-    } else if reports.iter().all(|r| r.weaker.is_empty() && r.probes.failed.is_empty() && r.probes.passed > 0) {
-        "fully-isolated"
-    } else {
-        "partly-isolated"
-    }
 }
 
 #[cfg(test)]

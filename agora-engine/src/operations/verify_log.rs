@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agora_core::audit::chain::{ChainCheck, ChainHead, LOG_SEED};
 use agora_core::audit::checkpoint::{Checkpoint, RoleKeys};
 use agora_core::audit::history::KeyHistory;
-use agora_core::audit::merkle::{Frontier, inclusion_proof, leaf_hash, root, verify_inclusion};
+use agora_core::audit::merkle::{Frontier, leaf_hash, root};
 use agora_core::error::Coded as _;
 use agora_core::id::{Digest, Hash, RunId};
 use agora_core::record::{LogEntry, LogRecord};
@@ -17,7 +17,6 @@ use crate::keys::{Keys, Role};
 
 /// What the log says of a run's opening.
 struct Opening {
-    seq: u64,
     plan: Digest,
     first: Hash,
 }
@@ -88,8 +87,8 @@ impl Log {
             self.failures.push((error.code().to_owned(), format!("the log: {error}")));
         }
         match read {
-            Ok((seq, LogRecord::RunOpened { run, plan, first, .. })) => {
-                self.opened.entry(run).or_default().push(Opening { seq, plan, first });
+            Ok((_, LogRecord::RunOpened { run, plan, first, .. })) => {
+                self.opened.entry(run).or_default().push(Opening { plan, first });
             }
             Ok((seq, LogRecord::RunSealed { run, size, root, .. })) => {
                 self.sealed.entry(run).or_default().push(Seal { seq, size, root });
@@ -238,17 +237,6 @@ impl Log {
             _ => fail("log-resealed", "the run was sealed twice"),
         }
         failures
-    }
-
-    /// What is wrong with the way from a run's opening to the root of the log. A log that [`Log::read`] went through whole
-    /// has it by construction, so this is asked for one run and not for each of them.
-    pub(super) fn inclusion(&self, run: &RunId) -> Option<Failed> {
-        let seq = self.opened.get(run)?.first()?.seq;
-        let at = usize::try_from(seq).ok().and_then(|seq| self.leaves.get(seq)).copied();
-        let proof = inclusion_proof(&self.leaves, seq).unwrap_or_default();
-        let (size, root) = (self.head().size(), self.head().root());
-        let included = at.is_some_and(|leaf| verify_inclusion(seq, size, &leaf, &proof, &root).is_ok());
-        (!included).then(|| ("log-inclusion".to_owned(), "the opening is not in the log's tree".to_owned()))
     }
 }
 

@@ -253,6 +253,13 @@ pub(crate) async fn states(engine: &Engine, run: &str) -> Vec<String> {
     items(engine, run).await.items.iter().map(|item| format!("{}: {}", item.item_id, item.state)).collect()
 }
 
+/// The codes of the checks of a run that failed.
+pub(crate) async fn failed(engine: &Engine, run: &str) -> Vec<String> {
+    let audit = engine.audit(&caller(), AuditArgs { run_id: run.to_owned(), full: None }).await.unwrap();
+    assert_eq!(audit.verdict == "failed", !audit.checks.is_empty());
+    audit.checks.into_iter().map(|check| check.code).collect()
+}
+
 /// Checks what every store must hold after a test: chain, tree, projections and artifacts of all runs, that each tells a
 /// story, and that the run verifies if it is named.
 pub(crate) async fn check(engine: &Engine, runs: &[&str]) {

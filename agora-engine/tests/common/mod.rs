@@ -10,7 +10,7 @@ mod told;
 pub(crate) use blobs::FileBlobs;
 pub(crate) use clock::{HandClock, PlayedClock};
 pub(crate) use home::{
-    Home, blobs_text, caller, check, code_of, items, states, subagent, submit, try_submit, wait_end, within,
+    Home, blobs_text, caller, check, code_of, failed, items, states, subagent, submit, try_submit, wait_end, within,
 };
 pub(crate) use plans::{chain, fan_out, item, plan};
 pub(crate) use registry::sign;
