@@ -10,7 +10,7 @@ pub(super) struct Audit;
 impl Verb for Audit {
     const NAME: &'static str = "audit";
     const TITLE: &'static str = "Verify the evidence of a run";
-    const ABOUT: &'static str = "Verifies the evidence of a run and says what was shown and what was not: integrity, authenticity, completeness and isolation, each with its value, and every check that failed (all of them with full). A run is sealed shortly after its end; before, the verdict is open. \
+    const ABOUT: &'static str = "Verifies the evidence of a run and says what was shown and what was not: eight axes from integrity to authorisation, each with its value, and every check that failed (all of them with full). A run is sealed shortly after its end; before, the verdict is open. \
              It verifies what was recorded, not whether the work is good: review the patch for that.";
     const HINTS: Hints = READS;
     type Args = AuditArgs;
