@@ -37,7 +37,7 @@ tidy:
 example:
     examples/fan-out/run.sh
 
-# what the engine, the programs and their peers take: ratios, in one run
+# what the engine, its evidence, the programs and their peers take: ratios, in one run
 bench:
     cargo bench -p agora-engine
     cargo bench -p agora-admin
