@@ -1,7 +1,7 @@
 //! The frozen bundles: what each of them must come to. `agora-testkit/verify/make.py` makes them, always the same bytes,
 //! and its own verifier says what is in `expected.json`; this one must find the same.
 
-#![expect(clippy::disallowed_methods, reason = "the frozen bundles are files")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, of bundles that are files")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
