@@ -108,8 +108,10 @@ impl Family {
     pub(crate) fn new() -> io::Result<Self> {
         sys::default_signals()?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        // Without a readable /proc nobody could be found: better to learn it before anything is started.
-        descendants()?;
+        // Without a readable /proc nobody could be found: better to learn it before anything is started. Nobody is there to
+        // be found yet, so that looking at every process of the machine would be for nothing.
+        drop(std::fs::read_dir("/proc")?);
+        start_time(rustix::process::getpid().as_raw_nonzero().get()).ok_or(io::ErrorKind::NotFound)?;
         let signals = sys::signal_fd(&[Signal::CHILD, Signal::TERM, Signal::QUIT, Signal::INT, Signal::HUP])?;
         Ok(Self { signals, main: None, ended: None, killed: BTreeSet::new() })
     }
