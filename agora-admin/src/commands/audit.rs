@@ -83,7 +83,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
     let bundle = match &args.out {
         Some(file) => {
             let (whole_log, since, artifacts) = (args.log, args.since.clone(), args.artifacts);
-            let wish = ExportArgs { run_id: run.clone(), whole_log, since, artifacts };
+            let wish = ExportArgs { run_id: run.clone(), whole_log, since, artifacts, as_found: false };
             let bytes = engine.export_run(&context.caller()?, wish).await.doing(format!("export {run}"))?;
             Some(bundle::write(file, &bytes)?)
         }
