@@ -1,15 +1,19 @@
-//! `audit`: verify the evidence of a run, and hand it out: its signed statements, and the bundle.
+//! `audit`: verify the evidence of a run, and hand it out: its signed statements, the bundle, and a page for people.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use agora_core::audit::verify::Requirement;
 use agora_core::error::{Class, Problem};
 use agora_engine::Engine;
 use agora_engine::operations::{AuditArgs, AuditReply, ExportArgs};
 use serde::Serialize;
 
 use super::bundle::{self, Made};
+use super::page::{self, Wish};
 use super::rows;
 use super::statements::{self, Written};
+use super::verify;
 use crate::cli::Context;
 use crate::error::{Doing as _, Exit, Failure};
 use crate::output::{Cell, Line, Page, Style};
@@ -17,7 +21,8 @@ use crate::output::{Cell, Line, Page, Style};
 /// The arguments of `audit`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 verified, 1 a check failed, 2 nothing wrong so far but the run is not sealed yet\n\nExamples:\n  agora-admin audit RUN\n  agora-admin audit RUN --full --format json\n  agora-admin audit RUN --statements ./evidence\n  agora-admin audit RUN --out bundle.json\n  agora-admin audit --log --out log.json"
+    group = clap::ArgGroup::new("written").args(["out", "html"]).multiple(true),
+    after_help = "Exit codes: 0 verified, 1 a check failed, 2 nothing wrong so far but the run is not sealed yet\n\nExamples:\n  agora-admin audit RUN\n  agora-admin audit RUN --full --format json\n  agora-admin audit RUN --statements ./evidence\n  agora-admin audit RUN --out bundle.json\n  agora-admin audit RUN --html page.html --policy trust.toml\n  agora-admin audit --log --out log.json"
 )]
 pub(crate) struct Args {
     /// The run: its id or a unique prefix; with --log --out, none for the log itself
@@ -32,11 +37,21 @@ pub(crate) struct Args {
     /// Write the bundle: all that an auditor elsewhere needs to check the run, in one new file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write a page of the run for people, in one new HTML file without scripts: graph, timeline, patches, checks. It shows
+    /// what the bundle says and what a verification of it found
+    #[arg(long, value_name = "PAGE.HTML", requires = "run")]
+    html: Option<PathBuf>,
+    /// The trust policy that the page's verification believes; without one it is self-asserted, and the page says so
+    #[arg(long, value_name = "TRUST.TOML", requires = "html")]
+    policy: Option<PathBuf>,
+    /// What the page's verification requires: a value of an axis, met by it and by stronger ones; may be given several times
+    #[arg(long, value_name = "VALUE", value_parser = Requirement::parse, requires = "html")]
+    require: Vec<Requirement>,
     /// All entries of the log of runs, which show that no run is missing
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "written")]
     log: bool,
     /// A log checkpoint that the auditor has seen: its size. The bundle proves that the log continues it
-    #[arg(long, value_name = "SIZE", requires = "out")]
+    #[arg(long, value_name = "SIZE", requires = "written")]
     since: Vec<u64>,
     /// The bytes of patches, outputs, logs, reports and messages
     #[arg(long, requires_all = ["out", "run"])]
@@ -53,6 +68,9 @@ struct Reply {
     /// The bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<Made>,
+    /// The page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<page::Made>,
 }
 
 /// Verifies the evidence of a run. Its statements are written only where no check failed.
@@ -80,31 +98,66 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<Exit, Failure> 
         }
         _ => None,
     };
-    let bundle = match &args.out {
-        Some(file) => {
-            let (whole_log, since, artifacts) = (args.log, args.since.clone(), args.artifacts);
-            let wish = ExportArgs { run_id: run.clone(), whole_log, since, artifacts };
-            let bytes = engine.export_run(&context.caller()?, wish).await.doing(format!("export {run}"))?;
-            Some(bundle::write(file, &bytes)?)
-        }
-        None => None,
-    };
-    let reply = Reply { audit, statements: written, bundle };
-    context.out.reply(&reply, |page| {
-        show(page, &reply.audit);
+    let verdict = exit(&audit.verdict);
+    let (bundle, page, verdict) = hand_out(context, &engine, &args, run, verdict).await?;
+    let reply = Reply { audit, statements: written, bundle, page };
+    context.out.reply(&reply, |text| {
+        show(text, &reply.audit);
         if let Some(written) = &reply.statements {
-            page.blank();
-            page.heading("statements");
-            written.iter().for_each(|one| page.line(Line::of(&one.envelope).indent(2)));
+            text.blank();
+            text.heading("statements");
+            written.iter().for_each(|one| text.line(Line::of(&one.envelope).indent(2)));
             if written.is_empty() {
-                page.line(Line::of("none: no accepted attempt made a patch or an output").indent(2));
+                text.line(Line::of("none: no accepted attempt made a patch or an output").indent(2));
             }
         }
-        if let Some(bundle) = &reply.bundle {
-            bundle.show(page);
-        }
+        reply.bundle.iter().for_each(|bundle| bundle.show(text));
+        reply.page.iter().for_each(|page| page.show(text));
     })?;
-    Ok(exit(&reply.audit.verdict))
+    Ok(verdict)
+}
+
+/// Writes bundle and page, of the same bytes, and returns the worse of both verdicts.
+async fn hand_out(
+    context: &Context,
+    engine: &Engine,
+    args: &Args,
+    run: &str,
+    verdict: Exit,
+) -> Result<(Option<Made>, Option<page::Made>, Exit), Failure> {
+    if args.out.is_none() && args.html.is_none() {
+        return Ok((None, None, verdict));
+    }
+    let (wish, bytes) = export(context, engine, args, run).await?;
+    let bundle = args.out.as_ref().map(|file| bundle::write(file, &bytes)).transpose()?;
+    let Some(file) = &args.html else { return Ok((bundle, None, verdict)) };
+    let of = Wish { file, policy: args.policy.as_deref(), require: &args.require };
+    let (page, report) = page::stored(context, &bytes, &wish, &of).await?;
+    let verdict = match (verdict, verify::exit(report.verdict)) {
+        (Exit::Failed, _) | (_, Exit::Failed) => Exit::Failed,
+        (Exit::Done, other) => other,
+        (untold, _) => untold,
+    };
+    Ok((bundle, Some(page), verdict))
+}
+
+/// The bundle, with proofs from all that the policy has seen: without them it would be called a smaller log.
+async fn export(context: &Context, engine: &Engine, args: &Args, run: &str) -> Result<(ExportArgs, Vec<u8>), Failure> {
+    let caller = context.caller()?;
+    let (whole_log, artifacts, as_found) = (args.log, args.artifacts, args.out.is_none());
+    let wish = |seen: Vec<u64>| {
+        let since: BTreeSet<u64> = args.since.iter().copied().chain(seen).collect();
+        let since = since.into_iter().collect();
+        ExportArgs { run_id: run.to_owned(), whole_log, since, artifacts, as_found }
+    };
+    let mut asked = wish(page::seen(args.policy.as_deref()));
+    let mut made = engine.export_run(&caller, asked.clone()).await;
+    if made.as_ref().is_err_and(|error| error.problems.iter().any(|problem| problem.code == "since-beyond")) {
+        // The log is smaller than the policy has seen it, which the verdict on it says better than an error.
+        asked = wish(Vec::new());
+        made = engine.export_run(&caller, asked.clone()).await;
+    }
+    Ok((asked, made.doing(format!("export {run}"))?))
 }
 
 /// The bundle of the log.

@@ -34,11 +34,17 @@ impl Made {
 /// # Errors
 /// `file-unwritable`.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<Made, Failure> {
-    std::fs::File::create_new(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(|error| unwritable(path, &error))?;
+    create(path, bytes)?;
     let file = path.display().to_string();
     Ok(Made { file, digest: Digest::of(bytes), size_bytes: bytes.len() as u64 })
+}
+
+/// Makes a new file of these bytes.
+///
+/// # Errors
+/// `file-unwritable`, also where there is a file already.
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::File::create_new(path).and_then(|mut file| file.write_all(bytes)).map_err(|error| unwritable(path, &error))
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {

@@ -26,6 +26,7 @@ pub(crate) mod key;
 mod live;
 pub(crate) mod logs;
 pub(crate) mod mcp_config;
+mod page;
 pub(crate) mod places;
 mod register;
 pub(crate) mod release;

@@ -9,6 +9,8 @@ mod golden;
 mod help;
 mod home;
 mod keys;
+mod markup;
+mod pages;
 mod patterns;
 mod registry;
 mod runs;

@@ -26,7 +26,7 @@ pub(super) fn clean(bytes: &[u8]) -> String {
             ESC => escape(&mut chars),
             '\u{9B}' => control_sequence(&mut chars),
             '\u{90}' | '\u{98}' | '\u{9D}'..='\u{9F}' => control_string(&mut chars),
-            c if c.is_control() || invisible(c) => {}
+            c if c.is_control() || is_invisible(c) => {}
             c => out.push(c),
         }
     }
@@ -113,7 +113,10 @@ const INVISIBLE: &[(char, char)] = &[
     ('\u{E0000}', '\u{E0FFF}'), // tags, further variation selectors
 ];
 
-fn invisible(c: char) -> bool {
+/// Whether a character shows nothing, or turns the direction of what is around it. Control characters and white space are
+/// not meant: those have tests of their own in the standard library.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     c > '\u{A0}' && INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 

@@ -7,4 +7,5 @@
 mod clean;
 mod untrusted;
 
+pub use clean::is_invisible;
 pub use untrusted::{Envelope, SHOWN_BYTES_DEFAULT, SHOWN_BYTES_MAX, Shown, Source, Untrusted};

@@ -10,6 +10,7 @@ use agora_core::audit::bundle::{
     RegistryPart, RunBundle, RunManifest, WholeLog,
 };
 use agora_core::audit::checkpoint::Checkpoint;
+use agora_core::audit::dsse::Envelope;
 use agora_core::audit::merkle::{consistency_proof, inclusion_proof};
 use agora_core::audit::policy::KeyRole;
 use agora_core::audit::verify::signers;
@@ -40,6 +41,9 @@ pub struct ExportArgs {
     pub since: Vec<u64>,
     /// The bytes of patches, outputs, logs, reports and messages.
     pub artifacts: bool,
+    /// What is there, even where it does not verify: for who shows what a verification found. Else nothing is exported that
+    /// the home itself would not sign.
+    pub as_found: bool,
 }
 
 impl Engine {
@@ -51,17 +55,14 @@ impl Engine {
     pub async fn export_run(&self, caller: &Caller, args: ExportArgs) -> Result<Vec<u8>, OpError> {
         let (_unchanged, keys) = self.keys_now().await?;
         let key = self.find_run(caller, &args.run_id, false).await?.key;
-        let facts = self.facts_of(key).await?;
+        let facts = self.facts_of(key, args.as_found).await?;
         if args.artifacts && facts.collected {
             let what = format!("the bytes of {} were removed to make room", facts.id);
             let problem = Problem::new(Class::Missing, "collected", what);
             return Err(OpError::one(problem.hint("export without --artifacts: the evidence is whole without them")));
         }
         let statements = match facts.sealed {
-            true => {
-                let found = self.statements(caller, facts.id.as_str()).await?.statements;
-                found.into_iter().map(|row| row.envelope).collect()
-            }
+            true => self.envelopes(caller, &facts, args.as_found).await?,
             false => Vec::new(),
         };
         let log = self.log_part(&facts, &args, &keys).await?;
@@ -110,6 +111,19 @@ impl Engine {
             statements,
         };
         self.finish(Bundle::Run(Box::new(bundle))).await
+    }
+
+    /// The statements of a sealed run.
+    async fn envelopes(&self, caller: &Caller, facts: &Facts, as_found: bool) -> Result<Vec<Envelope>, OpError> {
+        match self.statements(caller, facts.id.as_str()).await {
+            Ok(found) => Ok(found.statements.into_iter().map(|row| row.envelope).collect()),
+            Err(_) if as_found => {
+                let key = facts.key;
+                let kept = self.journal.call(move |ledger| ledger.statements(key)).await?;
+                Ok(kept.iter().filter_map(|(_, bytes)| Envelope::from_bytes(bytes).ok()).collect())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the bundle of the log as it is now: which runs there were, which keys, which registries.
@@ -183,7 +197,7 @@ impl Engine {
         Ok(found.into_values().collect())
     }
 
-    async fn facts_of(&self, key: i64) -> Result<Facts, OpError> {
+    async fn facts_of(&self, key: i64, as_found: bool) -> Result<Facts, OpError> {
         let found = self
             .journal
             .call(move |ledger| {
@@ -199,15 +213,18 @@ impl Engine {
         let mut opened = None;
         let mut logged = Vec::new();
         for (bytes, _) in &entries {
-            match Entry::from_bytes(bytes).map_err(|_| damaged())?.record {
-                Record::RunOpened(body) => opened = Some(*body),
-                Record::RunLogged(place) => logged.push(place.size),
-                _ => {}
+            match Entry::from_bytes(bytes).map(|entry| entry.record) {
+                Ok(Record::RunOpened(body)) => opened = Some(*body),
+                Ok(Record::RunLogged(place)) => logged.push(place.size),
+                Ok(_) => {}
+                Err(_) if as_found => {}
+                Err(_) => return Err(damaged()),
             }
         }
         Ok(Facts {
             opened: opened.ok_or_else(damaged)?,
             logged,
+            key,
             id: run.id,
             sealed: run.sealed,
             checkpoint: run.checkpoint,
@@ -276,6 +293,7 @@ async fn sign_open(keys: &Keys, id: &RunId, entries: &[Stored]) -> Result<Vec<u8
 
 /// A run, as it is exported.
 struct Facts {
+    key: i64,
     id: RunId,
     opened: RunOpened,
     /// Sizes of the log checkpoints that stand in it.
