@@ -115,6 +115,14 @@ fn an_open_run_has_a_page_too() {
     assert!(text.contains("not completed yet") && text.contains("open-run"), "{text}");
     assert!(texts(&nodes, "figure", "").iter().any(|figure| figure.contains("Go <b>?")), "{text}");
     assert_eq!(page(&env, "again.html", 2, &["audit", "open"]).0, text);
+    // Decided, it is a page of a sealed run, and nobody drives on.
+    let _decided = admin(&env, &["approve", "open", "ok"]).ok();
+    let _over = admin(&env, &["watch", "open", "--timeout", "50"]).ok();
+    let (sealed, nodes) = page(&env, "sealed.html", 0, &["audit", "open"]);
+    assert!(
+        sealed.contains("whole-run")
+            && texts(&nodes, "p", "note").iter().any(|note| note.starts_with("approved by human:"))
+    );
 }
 
 /// Both from a store that was changed and from a bundle that was: what it says is shown, under a verdict that nobody overlooks.
